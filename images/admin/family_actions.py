@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, families
 from images.access import Caller
-from images.admin.actions import get_caller, require
+from images.admin.actions import get_caller, may, require
 from images.admin.formatting import title
 from images.admin.shortcuts import ReasonForm, context
 from images.families import ImageChange, Outcome, values
@@ -25,6 +25,7 @@ from images.models import Family, Image
 
 SHOWN = 50  # images whose changes are listed
 CONFIRM = "admin/images/family/confirm.html"
+PROMOTE = "images.promote_family"  # permission
 
 # A function that runs an action, with the caller, the family's id, the label of a version and the
 # values of the form.
@@ -87,7 +88,7 @@ def _add(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outc
         given["image"].strip(),
         given["reason"],
         label=values.clean_label(label) if label else None,
-        promote=given["promote"],
+        promote=given.get("promote", False),
     )
 
 
@@ -131,13 +132,13 @@ ACTIONS: Mapping[str, FamilyAction] = {
     "promote": FamilyAction(
         gettext_lazy("Promote"),
         _promote,
-        "images.promote_family",
+        PROMOTE,
         gettext_lazy("The version was promoted."),
     ),
     "rollback": FamilyAction(
         gettext_lazy("Roll back"),
         _rollback,
-        "images.promote_family",
+        PROMOTE,
         gettext_lazy("The family was rolled back."),
         RollbackForm,
     ),
@@ -183,6 +184,10 @@ def run(
         raise Http404(_("There is no family with this id."))
     caller, ref = get_caller(request), str(family.pk)
     form = action.form(request.POST or None)
+    if not may(request, PROMOTE):
+        form.fields.pop("promote", None)
+    if request.POST.get("promote"):
+        require(request, PROMOTE)
     if request.method == "POST" and form.is_valid():
         try:
             action.run(caller, ref, label, form.cleaned_data)

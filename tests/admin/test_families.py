@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -218,6 +219,22 @@ def test_an_operator_promotes_but_does_not_change_families(
 
     assert current() == "1"
     assert operator.post(page(family, "do/add/"), {}).status_code == 403
+
+
+def test_only_who_may_promote_adds_an_image_as_current(
+    root: Client, signed_in: Any, family: Family, make_image: Any
+) -> None:
+    editor = signed_in("viewer")
+    permission = Permission.objects.get(codename="change_family")
+    User.objects.get(username="viewer").user_permissions.add(permission)
+    path = page(family, "do/add/")
+    given = {"image": make_image("active").pk, "label": "1", "reason": "new"}
+
+    assert "promote" in text(root.get(path))
+    assert "promote" not in text(editor.get(path))
+    assert editor.post(path, given | {"promote": "on"}).status_code == 403
+    assert editor.post(path, given).status_code == 302
+    assert current() == ""
 
 
 @pytest.mark.parametrize("count", [1, 30])
