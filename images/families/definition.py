@@ -128,10 +128,12 @@ def _apply_to_all(family: Family, caller: Caller, reason: str) -> list[ImageChan
 def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -> None:
     """Raise Forbidden unless the caller can give the family its scope and its images their visibility.
 
-    Only values in ``named`` are checked.
+    Only values in ``named`` are checked. The name of a public family is taken from all projects:
+    a new one needs the same rule as the scope.
     """
     target = access.family_target(family)
-    if "scope" in named and family.scope == FamilyScope.PUBLIC:
+    publishes = family.scope == FamilyScope.PUBLIC and {"scope", "name"} & named.keys()
+    if publishes:
         access.check_visibility(caller, target, "public")
     if "visibility" in named:
         access.check_visibility(caller, target, family.visibility)

@@ -146,6 +146,13 @@ def test_a_public_family_is_seen_by_all_and_changed_by_its_project(
     assert patch(api.member, ONE, {"title": "x"}).status_code == 200
 
 
+def test_only_who_may_publish_renames_a_public_family(api: Any, family: Any) -> None:
+    family(scope="public")
+
+    assert patch(api.member, ONE, {"name": "ubuntu"}).status_code == 403
+    assert patch(api.admin, ONE, {"name": "ubuntu"}).status_code == 200
+
+
 def test_a_name_means_the_family_of_the_own_project_first(
     api: Any, family: Any, post: Any
 ) -> None:
