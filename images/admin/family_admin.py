@@ -45,9 +45,14 @@ KEEP = ("", _("stays as it is"))
 
 
 class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form with the values of a family; the service checks them."""
+    """The form with the values of a family; the service checks and saves them.
+
+    Each field also sends the value that the page showed first. So only fields that the user has
+    changed are saved, even if another request has changed the family in the meantime.
+    """
 
     caller: Caller
+    saved: Family
 
     # A blank at the end counts.
     name_separator = forms.CharField(
@@ -88,25 +93,29 @@ class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
 
-    def clean(self) -> dict[str, Any]:
-        """Let the service check the values without keeping the result; return the values.
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for field in self.fields.values():
+            field.show_hidden_initial = self.initial_id is not None
 
-        Raises ValidationError with the reason of a refusal.
+    def full_clean(self) -> None:
+        """Check the values; if they are valid, create or change the family as ``self.saved``.
+
+        The service checks most values as it saves them, so a refusal becomes an error of the form.
         """
-        given = super().clean() or {}
-        if not self.errors:
-            try:
-                with families.dry_run():
-                    self.apply(given)
-            except errors.ImageError as error:
-                raise forms.ValidationError(str(error)) from None
-        return given
+        super().full_clean()
+        if not self.is_bound or self.errors:
+            return
+        try:
+            self.saved = self._save()
+        except errors.ImageError as error:
+            self.add_error(None, str(error))
 
-    def apply(self, given: dict[str, Any]) -> Family:
-        """Create or change the family with the values of the form, and return it."""
-        document = {name: given[name] for name in self.fields if name in given}
-        document["visibility"] = document.get("visibility") or "keep"
-        document["template"] = document.get("template") or {}
+    def _save(self) -> Family:
+        names = self.fields if self.initial_id is None else self.changed_data
+        document = {name: self.cleaned_data[name] for name in names}
+        for name in {"visibility", "template"} & document.keys():
+            document[name] = document[name] or None  # null restores the default
         if self.initial_id is None:
             return families.create(self.caller, document)
         return families.update(self.caller, self.initial_id, document).family
@@ -193,8 +202,8 @@ class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Create or change the family by the service."""
-        obj.pk = form.apply(form.cleaned_data).pk
+        """Name the family that the form has created or changed."""
+        obj.pk = form.saved.pk
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of all pages about families."""

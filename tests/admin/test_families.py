@@ -87,6 +87,39 @@ def test_a_refused_value_is_explained_on_the_form(
     assert not Family.objects.exists()
 
 
+def test_the_form_saves_only_what_the_user_has_changed(
+    root: Client, family: Family, member: Caller
+) -> None:
+    shown = root.get(page(family))
+    fields = shown.context["adminform"].form
+    first = {it.html_initial_name: it.value() for it in fields if it.value()}
+    assert all(f'name="{name}"' in text(shown) for name in first)
+    first["initial-template"] = "{}"
+    families.update(member, family.name, {"title": "theirs", "hide_old": True})
+
+    changed = FORM | first | {"description": "mine", "title": "", "template": "{}"}
+    root.post(page(family), changed)
+
+    family.refresh_from_db()
+    assert (family.title, family.description) == ("theirs", "mine")
+    event = FamilyEvent.objects.order_by("-pk")[0]
+    assert set(event.detail) == {"description"}
+
+
+def test_a_save_is_one_change_and_its_refusal_is_shown(
+    root: Client, family: Family, add: Any, settings: Any, monkeypatch: Any
+) -> None:
+    add("1", promote=True)
+    settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 1
+    monkeypatch.setattr("images.request_rate.BURST", 1)
+
+    assert root.post(page(family), FORM | {"name": "first"}).status_code == 302
+    refused = root.post(page(family), FORM | {"name": "second"})
+
+    assert "too often" in text(refused)
+    assert Family.objects.get().name == "first"
+
+
 def test_the_page_of_a_family_lists_its_versions_and_history(
     root: Client, family: Family, add: Any
 ) -> None:
