@@ -96,9 +96,18 @@ def dry_run(enabled: bool = True) -> Iterator[None]:
             transaction.set_rollback(True)
 
 
-def get_version(family: Family, label: str) -> FamilyVersion:
-    """Return the version of a family with this label. Raises NotFound if there is none."""
-    version = family.versions.filter(label=label).first()
+def get_version(
+    family: Family, label: str, *, without_image: bool = False
+) -> FamilyVersion:
+    """Return the version of a family with this label and its image. Raises NotFound if there is none.
+
+    A version whose image's row is gone is found only with ``without_image``: the previous release
+    leaves such versions behind.
+    """
+    versions = family.versions.filter(label=label)
+    if not without_image:
+        versions = versions.select_related("image")  # an inner join
+    version = versions.first()
     if version is None:
         raise errors.NotFound(f"Family {family.name} has no version {label[:64]}.")
     return version

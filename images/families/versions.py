@@ -120,7 +120,7 @@ def remove(
     Forbidden, Changed, and Conflict if the version is current.
     """
     with locked(caller, ref, "manage_family", expected=expected) as family:
-        version = get_version(family, label)
+        version = get_version(family, label, without_image=True)
         _check_not_current(family, version, "removed")
         changed = [
             change

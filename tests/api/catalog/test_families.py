@@ -437,6 +437,27 @@ def test_a_version_leaves_its_family(api: Any, family: Any, add: Any) -> None:
     assert api.member.delete(f"{ONE}/versions/1").status_code == 404
 
 
+def test_a_version_whose_image_is_gone_can_only_be_removed(
+    api: Any, family: Any, post: Any
+) -> None:
+    family()
+    # As the previous release leaves it behind when it deletes the row of an image.
+    FamilyVersion.objects.create(
+        family=Family.objects.get(),
+        image_id="gone",
+        label="1",
+        label_key=natural_key("1"),
+        build_date="2026-01-01",
+    )
+    path = f"{ONE}/versions/1"
+
+    assert patch(api.member, path, {"note": "x"}).status_code == 404
+    assert post(api.member, f"{ONE}/promote", version="1").status_code == 404
+    assert api.reader.get(f"{ONE}/versions").json()["versions"] == []
+    assert api.member.delete(path).status_code == 204
+    assert not FamilyVersion.objects.exists()
+
+
 def test_the_current_version_is_neither_removed_nor_withdrawn(
     api: Any, family: Any, add: Any
 ) -> None:
