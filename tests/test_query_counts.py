@@ -142,12 +142,12 @@ def test_downloading_asks_at_most_three_times(
 
 
 @pytest.mark.parametrize("images", [1, 30])
-def test_deleting_an_image_asks_at_most_seven_times(
+def test_deleting_an_image_asks_at_most_eight_times(
     images: int, fill: Any, count: Count
 ) -> None:
     image = fill(images, 0)
 
-    assert count("DELETE", f"/v2/images/{image.pk}") <= 7
+    assert count("DELETE", f"/v2/images/{image.pk}") <= 8
 
 
 @pytest.mark.parametrize("images", [1, 30])

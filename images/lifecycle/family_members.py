@@ -61,22 +61,17 @@ def check_not_current(image: Image, outcome: str) -> None:
 
 
 def current_in(image: Image) -> Family | None:
-    """Return the family of which an image is the current one; None if there is none.
-
-    At most one query, as ``version_of``.
-    """
+    """Return the family of which an image is the current one; None if there is none. One query."""
     version = version_of(image)
     is_current = version is not None and version.family.current_id == version.pk
     return version.family if version and is_current else None
 
 
 def version_of(image: Image) -> FamilyVersion | None:
-    """Return the version that an image is in a family; None if it is in none.
+    """Return the version that an image is in a family; None if it is in none. One query.
 
-    At most one query: none for an image without the properties that a family sets.
+    The image's properties do not tell: a process of the previous release can remove them.
     """
-    if FAMILY_PROPERTIES.isdisjoint(image.properties):
-        return None
     versions = FamilyVersion.objects.filter(image=image.pk)
     return versions.select_related("family").first()
 

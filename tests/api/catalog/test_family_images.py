@@ -62,6 +62,16 @@ def test_the_current_image_is_not_deleted_by_operators(
     assert Image.objects.get(pk=image.pk).status == "active"
 
 
+def test_an_image_without_its_properties_is_protected_all_the_same(
+    api: Any, image: Image, change: Any
+) -> None:
+    # A process of the previous release can remove them.
+    Image.objects.update(properties={})
+
+    assert api.admin.delete(f"/v2/images/{image.pk}").status_code == 409
+    assert change(api.member, image, replace("name", "x")).status_code == 403
+
+
 def test_the_current_image_keeps_its_data(
     api: Any, image: Image, change: Any, settings: Any
 ) -> None:
