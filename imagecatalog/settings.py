@@ -457,12 +457,25 @@ IMAGECATALOG_IMAGE_LOCATION_QUOTA = env.number(
     -1,
     help="Locations that an image may have. `-1`: no limit.",
 )
+IMAGECATALOG_PROJECT_FAMILY_QUOTA = env.number(
+    "IMAGECATALOG_PROJECT_FAMILY_QUOTA",
+    10_000,
+    -1,
+    help="Families that a project may have. `-1`: no limit.",
+)
+IMAGECATALOG_FAMILY_VERSION_QUOTA = env.number(
+    "IMAGECATALOG_FAMILY_VERSION_QUOTA",
+    10_000,
+    -1,
+    help="Versions that a family may have. `-1`: no limit.",
+)
 IMAGECATALOG_IMAGE_CHANGE_RATE = env.number(
     "IMAGECATALOG_IMAGE_CHANGE_RATE",
     60,
-    help="Changes of one image by one project in a minute that one machine accepts, apart from "
-    "changes of the status; ten times as many may come at once. Each is an event of the "
-    "image's history. More are refused (429). `0`: no limit.",
+    help="Changes of one image or one family by one project in a minute that one machine "
+    "accepts, apart from changes of an image's status; ten times as many may come at once. "
+    "Creations and deletions of a project's families count together, with the same limit. Each "
+    "is an event of a history. More are refused (429). `0`: no limit.",
 )
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",

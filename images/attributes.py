@@ -114,14 +114,15 @@ def check_changeable(name: str) -> None:
     check_settable(name)
 
 
-def check_limit(what: str, attempted: int, maximum: int) -> None:
+def check_limit(what: str, attempted: int, maximum: int, holder: str = "image") -> None:
     """Raise OverLimit if ``attempted`` exceeds ``maximum``; a negative ``maximum`` means no limit.
 
-    ``what`` is the noun for the message, such as ``tags``.
+    ``what`` and ``holder`` are nouns for the message: the holder, such as ``image``, would have too
+    many of ``what``, such as ``tags``.
     """
     if 0 <= maximum < attempted:
         raise OverLimit(
-            f"The image would have too many {what}. "
+            f"The {holder} would have too many {what}. "
             f"Attempted: {attempted}, Maximum: {maximum}"
         )
 

@@ -37,8 +37,8 @@ def record(
     Raises TooManyRequests if the actor's project changes the image too often without a change
     of its status; commands and workers have no such limit.
     """
-    if before == image.status and actor.interface not in ("command", "worker"):
-        _count_change(image, actor)
+    if before == image.status:
+        count_change(f"image {image.pk}", actor, CHANGED_TOO_OFTEN)
     event = Event.objects.create(
         image=image,
         verb=verb,
@@ -54,10 +54,17 @@ def record(
     transaction.on_commit(partial(_log, event, actor))
 
 
-def _count_change(image: Image, actor: Caller) -> None:
+def count_change(changed: str, actor: Caller, sentence: str) -> None:
+    """Count a change by the actor's project; ``changed`` names what is changed, such as ``image ID``.
+
+    Raises TooManyRequests with the ``sentence`` if the project changes it too often; commands and
+    workers have no such limit.
+    """
+    if actor.interface in ("command", "worker"):
+        return
     most = settings.IMAGECATALOG_IMAGE_CHANGE_RATE
-    key = f"image {image.pk} {actor.project or ''}"
-    request_rate.count(key, most, request_rate.BURST * most, CHANGED_TOO_OFTEN)
+    key = f"{changed} {actor.project or ''}"
+    request_rate.count(key, most, request_rate.BURST * most, sentence)
 
 
 def _log(event: Event, actor: Caller) -> None:

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from images import access, errors, lifecycle
+from images import access, errors, events, lifecycle
 from images.access import Caller
 from images.attributes import FAMILY_PROPERTIES, Changes
 from images.models import Family, FamilyEvent, FamilyVersion, Image, Status, rows
 
 PURPOSE = "os_purpose"  # of an image, by the standard of the Sovereign Cloud Stack
+CHANGED_TOO_OFTEN = "Your project changes this family too often."
+CREATED_TOO_OFTEN = "Your project creates and deletes families too often."
 
 
 class ImageChange(NamedTuple):
@@ -68,7 +70,15 @@ def record(
     after: FamilyVersion | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an event into the history of a family, in the transaction of the change."""
+    """Write an event into the history of a family, in the transaction of the change.
+
+    Raises TooManyRequests if the caller's project changes the family, or creates and deletes
+    families of a project, too often; commands have no such limit.
+    """
+    if verb in ("create", "delete"):
+        events.count_change(f"families of {family.owner}", caller, CREATED_TOO_OFTEN)
+    else:
+        events.count_change(f"family {family.pk}", caller, CHANGED_TOO_OFTEN)
     FamilyEvent.objects.create(
         family=family.pk,
         name=family.name,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from images import access, errors
+from images import access, attributes, errors
 from images.access import Caller
 from images.families import values
 from images.families.changes import (
@@ -22,6 +23,7 @@ from images.families.changes import (
 )
 from images.lifecycle import event_details
 from images.models import Family, FamilyScope
+from images.transfers import quota
 
 # The values of a family that determine names and properties of its images.
 OF_IMAGES = {"name", "image_name", "naming", "name_separator", "hide_old"}
@@ -31,8 +33,8 @@ def create(caller: Caller, document: object, reason: str = "") -> Family:
     """Create a family from a client's document and return it.
 
     Its owner is the caller's project unless an admin names another one. Raises Invalid for bad
-    values, Forbidden if the caller is not allowed to create it, and Conflict if the name is
-    taken.
+    values, Forbidden if the caller is not allowed to create it, OverLimit if the project has too
+    many families, and Conflict if the name is taken.
     """
     given = values.clean_new(document)
     given.setdefault("owner", caller.project)
@@ -44,6 +46,7 @@ def create(caller: Caller, document: object, reason: str = "") -> Family:
     _check_published(caller, family, given)
     try:
         with transaction.atomic():
+            _check_number(family.owner)
             family.save(force_insert=True)
             record(family, "create", caller, reason)
     except IntegrityError:
@@ -137,6 +140,14 @@ def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -
         access.check_visibility(caller, target, "public")
     if "visibility" in named:
         access.check_visibility(caller, target, family.visibility)
+
+
+def _check_number(owner: str) -> None:
+    """Raise OverLimit if a project cannot have one family more. Locks the project's quotas."""
+    quota.lock_project(owner)
+    number = Family.objects.filter(owner=owner).count()
+    limit = settings.IMAGECATALOG_PROJECT_FAMILY_QUOTA
+    attributes.check_limit("families", number + 1, limit, "project")
 
 
 def _taken(family: Family) -> errors.Conflict:

@@ -7,9 +7,11 @@ from collections.abc import Collection
 from datetime import date
 from itertools import chain, count
 
+from django.conf import settings
+
 from images import access, errors
 from images.access import Caller
-from images.attributes import Changes
+from images.attributes import Changes, check_limit
 from images.families import values
 from images.families.changes import (
     Outcome,
@@ -46,9 +48,9 @@ def add(
 
     The image gets the values of the family's template. ``promote`` makes it current in the same
     transaction. ``expected`` are the versions of which the family must have one; None: any.
-    Raises NotFound, Forbidden, Changed, and Conflict if the image is in a family,
-    deleted or of another architecture, if the label is taken, or if the image cannot be
-    promoted.
+    Raises NotFound, Forbidden, Changed, OverLimit if the family has too many versions, and
+    Conflict if the image is in a family, deleted or of another architecture, if the label is
+    taken, or if the image cannot be promoted.
     """
     actions = ("manage_family", *(["promote_family"] if promote else []))
     with locked(caller, ref, *actions, expected=expected) as family:
@@ -144,6 +146,9 @@ def _new(
             f"Image {image.pk} is version {other.label} of family {other.family.name}. "
             "An image belongs to at most one family: remove it from that one first."
         )
+    number = family.versions.count()
+    limit = settings.IMAGECATALOG_FAMILY_VERSION_QUOTA
+    check_limit("versions", number + 1, limit, "family")
     architecture = image.properties.get("architecture", family.architecture)
     if architecture != family.architecture:
         raise errors.Conflict(

@@ -762,6 +762,52 @@ def test_a_family_is_remembered_after_its_deletion(api: Any, family: Any) -> Non
     assert (last.verb, last.name, last.reason) == ("delete", "debian-13", "end of life")
 
 
+# Limits
+
+
+def test_families_of_a_project_and_versions_of_a_family_are_limited(
+    api: Any, family: Any, add: Any, post: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_PROJECT_FAMILY_QUOTA = 1
+    settings.IMAGECATALOG_FAMILY_VERSION_QUOTA = 1
+    family()
+    add("1")
+
+    second = post(api.member, FAMILIES, name="a", architecture="x86_64")
+    assert (second.status_code, "families" in second.text) == (413, True)
+    image = make_image("active").pk
+    assert post(api.member, f"{ONE}/versions", image=image).status_code == 413
+    assert post(api.stranger, FAMILIES, name="a", architecture="x").status_code == 201
+
+
+def test_a_family_is_not_changed_too_often(
+    api: Any, family: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 2
+    monkeypatch.setattr("images.request_rate.BURST", 1)
+    family()
+
+    answers = [patch(api.member, ONE, {"title": title}) for title in "abc"]
+
+    assert [it.status_code for it in answers] == [200, 200, 429]
+    assert Family.objects.get().title == "b"
+    assert FamilyEvent.objects.count() == 3
+
+
+def test_families_are_not_created_and_deleted_too_often(
+    api: Any, family: Any, post: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 2
+    monkeypatch.setattr("images.request_rate.BURST", 1)
+    family()
+    api.member.delete(ONE)
+
+    refused = post(api.member, FAMILIES, name="a", architecture="x86_64")
+
+    assert refused.status_code == 429
+    assert not Family.objects.exists()
+
+
 # The number of queries
 
 
