@@ -14,6 +14,9 @@ from images.access import Caller
 from images.models import Family, FamilyEvent, FamilyVersion, Image, rows
 
 STATES: Final = ("candidate", "current", "old", "withdrawn")
+# Columns that lists do not read: a page of them could have hundreds of mebibytes.
+LONG: Final = ("description", "template")
+LONG_OF_IMAGES: Final = ("image__properties", "image__tags")
 
 
 def families(
@@ -27,12 +30,13 @@ def families(
 ) -> tuple[list[Family], str | None]:
     """Return a page of the families that a caller sees, by name, each with its current version.
 
+    They come without their descriptions and templates.
     ``image`` is the id of an image, which finds its family; ``marker`` is the id of the last
     family of the previous page. One query, two with a marker. Raises NotFound for a marker that
     is no family that the caller sees.
     """
     given = {"name": name, "scope": scope, "versions__image": image}
-    seen = access.seen_families(caller).select_related("current")
+    seen = access.seen_families(caller).select_related("current").defer(*LONG)
     matching = seen.filter(**{it: value for it, value in given.items() if value})
     if marker is not None:
         last = access.get_family(caller, marker)
@@ -56,7 +60,8 @@ def versions(
 ) -> tuple[list[FamilyVersion], str | None]:
     """Return a page of the versions of a family whose images a caller sees, newest first.
 
-    Each comes with its image; deleted images are for the project of the family only.
+    Each comes with its image, but not the image's properties and tags unless the policy file
+    overrides the rule ``get_image``. Deleted images are for the project of the family only.
     ``marker`` is the label of the last version of the previous page. One query, two with a
     marker. Raises Invalid for an unknown state or marker.
     """
@@ -74,12 +79,14 @@ def versions(
     seen = Image.objects.filter(access.seen_by(caller))
     if not access.owns(caller, family.owner):
         seen = seen.existing()
-    found = list(matching.filter(image__in=seen)[: limit + 1])
+    matching = matching.filter(image__in=seen)
+    has_own_rule = "get_image" in access.overrides()
+    if not has_own_rule:
+        matching = matching.defer(*LONG_OF_IMAGES)
+    found = list(matching[: limit + 1])
     page = found[:limit]
-    images = access.visible(caller, [rows.row_of(it.image) for it in page])
-    ids = {image["id"] for image in images}
-    shown = [it for it in page if it.image_id in ids]
-    return shown, page[-1].label if len(found) > limit else None
+    marker = page[-1].label if len(found) > limit else None
+    return _visible(caller, page) if has_own_rule else page, marker
 
 
 def events(
@@ -95,6 +102,13 @@ def events(
     found = list(matching[: limit + 1])
     page = found[:limit]
     return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def _visible(caller: Caller, page: list[FamilyVersion]) -> list[FamilyVersion]:
+    """Return those versions of a page whose images the rule get_image allows the caller to see."""
+    images = access.visible(caller, [rows.row_of(it.image) for it in page])
+    ids = {image["id"] for image in images}
+    return [it for it in page if it.image_id in ids]
 
 
 def _in_state(family: Family, state: str) -> Q:

@@ -209,7 +209,10 @@ def _properties(value: object) -> dict[str, str]:
         raise Invalid(
             f"A template cannot set '{min(taken)}': the family sets it. Remove it from the template."
         )
-    return custom_properties.clean_properties(value)
+    properties = custom_properties.clean_properties(value)
+    custom_properties.check_property_count(custom_properties.counted(properties))
+    custom_properties.check_properties_length(properties)
+    return properties
 
 
 _CLEANERS: Final[dict[str, Callable[[Any], Any]]] = {

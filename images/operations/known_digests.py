@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.lookups import Exact
 
 from images import errors, expected_digests
-from images.models import Image, ImageLocation, LocationStatus, rows
+from images.models import Image, ImageLocation, LocationStatus
 from images.models.known_digest import KnownDigest
 from images.models.rows import Row
 
@@ -21,7 +21,9 @@ def of(image: Row) -> dict[str, str]:
 
 def of_model(image: Image) -> dict[str, str]:
     """Return the known digests of an image's data: algorithm -> hexadecimal. No query."""
-    return _with_columns(rows.row_of(image), image.digests)
+    names = ("checksum", "os_hash_algo", "os_hash_value")
+    columns = {name: getattr(image, name) for name in names}
+    return _with_columns(columns, image.digests)
 
 
 def report(image: Row) -> dict[str, Any]:

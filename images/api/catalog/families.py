@@ -24,14 +24,12 @@ SHOWN = (
     "owner",
     "scope",
     "title",
-    "description",
     "homepage",
     "architecture",
     "naming",
     "name_separator",
     "hide_old",
     "verified_only",
-    "template",
     "version",
 )
 
@@ -43,7 +41,10 @@ class FamilyViewSet(ApiViewSet):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of the families of the caller's project and of the public ones, by name."""
+        """Return a page of the families of the caller's project and of the public ones, by name.
+
+        They come without ``description`` and ``template``, which can be long.
+        """
         params = request.query_params
         query.check_text(params)
         page, marker = listing.families(
@@ -55,7 +56,7 @@ class FamilyViewSet(ApiViewSet):
             limit=page_limit(request),
         )
         links = query.links(FAMILIES, params, marker)
-        return responses.json({"families": [*map(document, page)], **links})
+        return responses.json({"families": [*map(_summary, page)], **links})
 
     def create(self, request: Request) -> HttpResponse:
         """Create a family, which is a name that always means one image, for the caller's project."""
@@ -167,15 +168,7 @@ class FamilyViewSet(ApiViewSet):
 
 def document(family: Family) -> dict[str, Any]:
     """Return a family as a JSON object."""
-    shown = {name: getattr(family, name) for name in SHOWN}
-    return shown | {
-        "id": str(family.pk),
-        "image_name": family.name_of_current,
-        "visibility": family.visibility or "keep",
-        "current": family.current and family.current.label,
-        "created_at": responses.second(family.created_at),
-        "updated_at": responses.second(family.updated_at),
-    }
+    return _summary(family) | {name: getattr(family, name) for name in listing.LONG}
 
 
 def family_response(family: Family, body: Any, status: int = 200) -> HttpResponse:
@@ -206,6 +199,19 @@ def page_limit(request: Request) -> int:
     if limit < 1:
         raise errors.Invalid("The limit must be at least 1.")
     return min(limit, query.MAX_LIMIT)
+
+
+def _summary(family: Family) -> dict[str, Any]:
+    """Return a family as a JSON object without the values that lists leave out."""
+    shown = {name: getattr(family, name) for name in SHOWN}
+    return shown | {
+        "id": str(family.pk),
+        "image_name": family.name_of_current,
+        "visibility": family.visibility or "keep",
+        "current": family.current and family.current.label,
+        "created_at": responses.second(family.created_at),
+        "updated_at": responses.second(family.updated_at),
+    }
 
 
 def _current(request: Request, caller: Caller, name: str, rule: str) -> Row:

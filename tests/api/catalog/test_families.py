@@ -173,6 +173,19 @@ def test_a_policy_file_hides_families(api: Any, family: Any, policy: Any) -> Non
     assert api.admin.get(ONE).status_code == 200
 
 
+def test_a_policy_file_hides_versions(
+    api: Any, family: Any, add: Any, policy: Any
+) -> None:
+    family()
+    add("1")
+    add("2", visibility="public")
+
+    policy("""get_image: "'public':%(visibility)s" """)
+
+    listed = api.member.get(f"{ONE}/versions").json()["versions"]
+    assert [it["label"] for it in listed] == ["2"]
+
+
 def test_families_are_listed_page_by_page(api: Any, family: Any) -> None:
     for name in ("c", "a", "b"):
         family(name)
@@ -778,6 +791,44 @@ def test_families_of_a_project_and_versions_of_a_family_are_limited(
     image = make_image("active").pk
     assert post(api.member, f"{ONE}/versions", image=image).status_code == 413
     assert post(api.stranger, FAMILIES, name="a", architecture="x").status_code == 201
+
+
+def test_a_template_has_no_more_properties_than_an_image(
+    api: Any, post: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA = 5
+    whole = {"name": "a", "architecture": "x86_64"}
+
+    for properties in (
+        {f"p{n}": "x" for n in range(6)},
+        {f"p{n}": "x" * 65_535 for n in range(5)},
+    ):
+        template = {"properties": properties}
+        assert post(api.member, FAMILIES, **whole, template=template).status_code == 413
+    assert not Family.objects.exists()
+
+
+def test_a_list_of_families_has_neither_templates_nor_descriptions(
+    api: Any, family: Any
+) -> None:
+    made = family(description="long", template={"min_disk": 2})
+
+    (listed,) = api.reader.get(FAMILIES).json()["families"]
+
+    del made["template"], made["description"]
+    assert listed == made
+
+
+def test_a_list_of_versions_does_not_read_the_properties_of_images(
+    api: Any, family: Any, add: Any
+) -> None:
+    family()
+    add("1")
+
+    with CaptureQueriesContext(connection) as queries:
+        api.reader.get(f"{ONE}/versions")
+
+    assert not [it for it in queries if '"properties"' in it["sql"]]
 
 
 def test_a_family_is_not_changed_too_often(
