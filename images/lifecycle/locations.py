@@ -59,10 +59,10 @@ def remove_location(
     """Remove the location with this primary key from an active image.
 
     When its last location is removed, the image is queued again, and only the same data makes
-    it active again. Raises NotFound, Forbidden for the last location if
-    IMAGECATALOG_LAST_LOCATION is ``forbid``, Conflict for a wrong status and for the last
-    location of a family's current image, Invalid if the data of the last copy must be read for
-    its digests and cannot be read.
+    it active again. Raises NotFound, Forbidden if only damaged copies would be left, and for the
+    last location if IMAGECATALOG_LAST_LOCATION is ``forbid``, Conflict for a wrong status and
+    for the last location of a family's current image, Invalid if the data of the last copy must
+    be read for its digests and cannot be read.
     """
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
@@ -87,12 +87,6 @@ def remove_from_store(
             raise errors.Forbidden(
                 "Cannot delete image data from the only store containing it. Consider "
                 "deleting the image instead."
-            )
-        others = [location for location in locations if location not in stored]
-        if all(it.damage for it in others) and not all(it.damage for it in stored):
-            raise errors.Forbidden(
-                "Cannot delete the only copy of the image data that is not damaged. Replace a "
-                "damaged copy first: copy the image to its store again."
             )
         _withdraw(image, stored, actor, reason)
 
@@ -242,7 +236,17 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
 def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
-    """Remove locations from an active image that keeps at least one other; record an event."""
+    """Remove locations from an active image that keeps at least one other; record an event.
+
+    Raises Forbidden if only damaged copies would be left.
+    """
+    removed = [location.pk for location in locations]
+    others = [it for it in _active_locations(image) if it.pk not in removed]
+    if all(it.damage for it in others) and not all(it.damage for it in locations):
+        raise errors.Forbidden(
+            "Cannot delete the only copy of the image data that is not damaged. Replace a "
+            "damaged copy first: copy the image to its store again."
+        )
     trash_locations(image, locations)
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)

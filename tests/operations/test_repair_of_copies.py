@@ -131,3 +131,32 @@ def test_the_only_copy_without_damage_is_not_removed_from_its_store(
     lifecycle.remove_from_store(image.pk, "a", admin)
 
     assert copies(image)["b"] == [(LocationStatus.ACTIVE, False)]
+
+
+def test_the_only_copy_without_damage_is_not_removed_by_its_id(
+    image: Image, admin: Caller
+) -> None:
+    good, bad = image.locations.get(store="b"), image.locations.get(store="a")
+    image.locations.filter(pk=bad.pk).update(damage="wrong-digest: md5 differs")
+
+    with pytest.raises(errors.Forbidden, match="not damaged"):
+        lifecycle.remove_location(image.pk, good.pk, admin)
+    lifecycle.remove_location(image.pk, bad.pk, admin)
+
+    assert copies(image)["b"] == [(LocationStatus.ACTIVE, False)]
+
+
+def test_the_only_copy_without_damage_is_not_removed_by_its_index(
+    image: Image, client_of: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SHOW_LOCATIONS = "all"
+    image.locations.filter(store="a").update(damage="wrong-digest: md5 differs")
+
+    response = client_of(admin).patch(
+        f"/v2/images/{image.pk}",
+        b'[{"op": "remove", "path": "/locations/1"}]',
+        "application/openstack-images-v2.1-json-patch",
+    )
+
+    assert (response.status_code, b"not damaged" in response.content) == (403, True)
+    assert copies(image)["b"] == [(LocationStatus.ACTIVE, False)]
