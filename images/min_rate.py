@@ -51,12 +51,14 @@ def receive(
     blocks: Iterable[bytes],
     too_slow: Callable[[], Exception],
     grace: float | None = None,
+    slowest: int = SLOWEST,
 ) -> Iterator[bytes]:
-    """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than 1 KiB a second.
+    """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than a minimum rate.
 
-    The sender can be slower for ``grace`` seconds, by default 10. The time before the first
-    block, and the time that the consumer of this generator takes, do not count. Closing this
-    generator does not close ``blocks``: the caller can continue to read them.
+    The rate is ``slowest`` bytes per second on average, by default 1 KiB. The sender can be slower
+    for ``grace`` seconds, by default 10. The time before the first block, and the time that the
+    consumer of this generator takes, do not count. Closing this generator does not close
+    ``blocks``: the caller can continue to read them.
     """
     grace = GRACE if grace is None else grace
     began: float | None = None
@@ -64,7 +66,7 @@ def receive(
     for block in blocks:
         began = clock() if began is None else began
         size += len(block)
-        if size < (clock() - began - grace) * SLOWEST:
+        if size < (clock() - began - grace) * slowest:
             raise too_slow()
         yielded_at = clock()
         yield block

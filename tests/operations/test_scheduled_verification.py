@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,13 +12,14 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from images import errors, lifecycle, stores
+from images import errors, lifecycle, min_rate, stores
 from images.access import operator
 from images.models import Event, Image, ImageLocation, Transfer, TransferStatus
 from images.operations import repair, scheduled_verification
 from images.operations.scheduled_verification import verify_due
 from images.stores.local import LocalStore
 from tests.servers import S3
+from tests.web import Quiet, serving
 
 pytestmark = pytest.mark.django_db
 
@@ -220,3 +223,78 @@ def test_outside_of_the_hours_nothing_is_read(
     verify_due()
 
     assert not is_verified(image)
+
+
+class Endless(Quiet):
+    """Sends blocks of data until nobody listens any more, or 30 seconds are over."""
+
+    block = bytes(MIB)
+    pause = 0.0  # seconds after each block
+
+    def do_GET(self) -> None:
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        until = time.monotonic() + 30
+        with suppress(OSError):
+            while time.monotonic() < until:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(self.block), self.block))
+                time.sleep(self.pause)
+
+
+class Trickling(Endless):
+    """Sends 0.2 MB per second: too slowly for a verification, but not for a download."""
+
+    block = bytes(20_000)
+    pause = 0.1
+
+
+@pytest.fixture
+def url_of(settings: Any) -> Any:
+    """``with url_of(handler) as url``: a web server of this class, whose URL passes the filter."""
+
+    @contextmanager
+    def start(handler: type[Quiet]) -> Iterator[str]:
+        with serving(handler) as url:
+            settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+            settings.IMAGECATALOG_URL_ALLOWED_PORTS = (int(url.rpartition(":")[2]),)
+            yield url
+
+    return start
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_data_without_end_at_a_url_has_the_wrong_size(
+    is_read: bool, old: Any, url_of: Any
+) -> None:
+    image = old()
+    if not is_read:
+        Image.objects.update(checksum=None, os_hash_algo=None, os_hash_value=None)
+
+    with url_of(Endless) as url:
+        image.locations.update(store="http", key=url)
+        verify_due()
+
+    kind = "wrong-size: more than" if is_read else "refused-data: Size exceeds"
+    assert location(image).damage.startswith(kind)
+
+
+def test_a_url_whose_data_comes_too_slowly_is_put_off_and_others_are_verified(
+    old: Any,
+    url_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
+    slow, image = old(LARGE, age=2 * LATE), old()
+
+    with url_of(Trickling) as url:
+        slow.locations.update(store="http", key=url)
+        verify_due()
+
+    assert is_verified(image)
+    assert (is_verified(slow), location(slow).damage) == (False, "")
+    assert location(slow).verify_after > timezone.now() + timedelta(minutes=59)  # type: ignore[operator]
+    assert "cannot be verified and is tried again in an hour" in caplog.text
+    assert "sends the data too slowly to verify it" in caplog.text

@@ -91,7 +91,8 @@ class Copy:
 def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
     """Read a copy and compare it: return (kind of finding, message), or None if it is intact.
 
-    The blocks pass ``through``, which can report progress or limit the rate. Raises
+    The blocks pass ``through``, which can report progress or limit the rate. Reading ends when
+    more bytes have come than the copy must have: a web server can send data without end. Raises
     DataMissing if the store does not have the copy, StoreError if the store fails, Invalid if
     the URL is refused.
     """
@@ -99,7 +100,8 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
     try:
         with Digests(*copy.digests) as digests:
             for _ in digesting(through(blocks), digests):
-                pass
+                if copy.size is not None and digests.size > copy.size:
+                    return "wrong-size", f"more than the {copy.size} bytes of the image"
             actual = digests.hexdigests()
     finally:
         blocks.close()
@@ -126,7 +128,8 @@ def examine(
     blocks = stores.get(copy.store).open(copy.key)
     with closing(blocks):
         try:
-            return None, CheckedData(image, through(blocks)).read()
+            data = CheckedData(image, through(blocks), expected=copy.size)
+            return None, data.read()
         except REFUSALS as refusal:
             return ("refused-data", str(refusal)), None
 
