@@ -2,7 +2,7 @@
 
 The copy whose verification is oldest comes first. A worker holds a lease of the copy that it
 reads, so that each copy has one worker, and another one takes over the copies of a dead worker. It
-reads at a limited rate, and stops while transfers wait for a worker.
+reads at a limited rate, and pauses while transfers wait for a worker, but not for ever.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 PERIOD: Final = 10.0  # seconds
 ROUND: Final = 600.0  # seconds after which no further copy is begun in a round
 POLL: Final = 1.0  # seconds between two looks for waiting transfers
+# Seconds that a pause for transfers lasts at most. A few slow ones can let others wait for days.
+MOST_PAUSE: Final = 600.0
 # A web server that sends less on average, in bytes per second, would hold a worker for days.
 SLOWEST_SERVER: Final = 1_000_000
 RETRY: Final = timedelta(hours=1)  # until a copy that could not be read is tried again
@@ -48,12 +50,16 @@ DAMAGED_EVERY: Final = timedelta(days=1)
 # When a copy was last verified. Data that was never verified was compared when it was stored.
 SINCE: Final = Coalesce("verified_at", "created_at")
 
+# Since when, on time.monotonic(), a transfer has waited at each look; None: none waits.
+_waiting_since: float | None = None
+
 
 def verify_due() -> None:
     """Verify the copies whose verification is due, oldest first, for about ten minutes.
 
-    The round ends early when transfers wait for a worker. A copy that cannot be read is tried again
-    after an hour. A store that fails three times in a row is not asked again in this round.
+    The round ends early when transfers wait for a worker, unless some have waited throughout the
+    last ten minutes. A copy that cannot be read is tried again after an hour. A store that fails
+    three times in a row is not asked again in this round.
     """
     until, breaker = time.monotonic() + ROUND, CircuitBreaker()
     while time.monotonic() < until and not _must_wait():
@@ -214,12 +220,21 @@ def _lease_end() -> datetime:
 
 
 def _must_wait() -> bool:
-    """Return whether nothing must be read now: transfers wait, or the hour is not allowed."""
+    """Return whether nothing must be read now: transfers wait, or the hour is not allowed.
+
+    After transfers have waited for ten minutes, copies are read until the next time that none waits.
+    """
+    global _waiting_since
     if not interval() or not _is_allowed_hour(timezone.now().hour):
         return True
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING).exists()
     db.release_connection()
-    return waiting
+    if not waiting:
+        _waiting_since = None
+        return False
+    if _waiting_since is None:
+        _waiting_since = time.monotonic()
+    return time.monotonic() < _waiting_since + MOST_PAUSE
 
 
 def _is_allowed_hour(hour: int) -> bool:

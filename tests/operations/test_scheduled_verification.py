@@ -33,6 +33,11 @@ def unlimited(settings: Any) -> None:
     settings.IMAGECATALOG_VERIFY_RATE = 0
 
 
+@pytest.fixture(autouse=True)
+def none_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduled_verification, "_waiting_since", None, raising=False)
+
+
 @pytest.fixture
 def old(make_image: Any) -> Any:
     """``old(data, age)``: an active image whose data was stored long ago."""
@@ -168,6 +173,49 @@ def test_it_stops_while_an_import_waits_and_then_reads_on_from_the_same_byte(
 
     assert opened == [0, MIB]
     assert (is_verified(image), location(image).damage) == (True, "")
+
+
+def test_an_import_that_keeps_waiting_delays_it_by_ten_minutes_at_most(
+    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, importing = old(), make_image("importing")
+    Transfer.objects.filter(image=importing).update(status=TransferStatus.WAITING)
+
+    seen = []
+    for seconds in (0, 599, 601):
+        now = 1000.0 + seconds
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        verify_due()
+        seen.append(is_verified(image))
+
+    assert seen == [False, False, True]
+
+
+def test_an_import_that_keeps_waiting_does_not_hold_a_copy_that_is_begun(
+    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, importing = old(LARGE), make_image("importing")
+    opened: list[int] = []
+    open_file, passed = LocalStore.open, []
+    monotonic = time.monotonic
+
+    def open_and_wait(store: LocalStore, key: str, start: int = 0) -> Any:
+        Transfer.objects.filter(image=importing).update(status=TransferStatus.WAITING)
+        opened.append(start)
+        return open_file(store, key, start)
+
+    def sleep(seconds: float) -> None:
+        assert sum(passed) <= 600
+        passed.append(100)
+
+    monkeypatch.setattr(LocalStore, "open", open_and_wait)
+    monkeypatch.setattr(scheduled_verification, "POLL", 0)
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sum(passed))
+
+    verify_due()
+
+    assert (opened, is_verified(image)) == ([0, MIB], True)
 
 
 def test_a_copy_that_cannot_be_read_is_put_off_and_others_are_verified(
