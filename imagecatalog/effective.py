@@ -10,11 +10,16 @@ from imagecatalog import env
 
 # Names of variables whose values are secrets.
 SECRET: Final = re.compile("(PASSWORD|SECRET|TOKEN|KEYS?|KEY_FALLBACKS)$")
-# The password in a URL, and the value of an option in the URL's query.
-PASSWORD: Final = re.compile(r"(://[^/?#,\s:@]*:)[^/?#,\s]*(?=@)")
+# The password in a URL, which nobody may have percent-encoded: it ends at the last "@", and can have
+# any other character. "[" begins an IPv6 address, not a user name.
+PASSWORD: Final = re.compile(r"(://(?!\[)[^/?#:]*:).*(?=@)", re.DOTALL)
+# The value of an option in the query of a URL.
 OPTION: Final = re.compile(
-    r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&,\s]*", re.IGNORECASE
+    r"([?&][^=&]*(?:passw|secret|token|key|sas|sig)[^=&]*=)[^&]*", re.IGNORECASE
 )
+# Variables with several URLs, and the comma before the next one: other commas belong to a URL.
+URL_LIST: Final = re.compile("_(STORES|REMOTES)$")
+NEXT_URL: Final = re.compile(r",(?=\s*[^,=:/?@]+=[a-z0-9]+://)", re.IGNORECASE)
 HIDDEN: Final = "*****"
 
 
@@ -51,5 +56,10 @@ def _effective(variable: env.Variable) -> EffectiveVariable:
 def _masked(name: str, value: str) -> str:
     if SECRET.search(name):
         return HIDDEN
-    without_password = PASSWORD.sub(rf"\1{HIDDEN}", value)
+    urls = NEXT_URL.split(value) if URL_LIST.search(name) else [value]
+    return ",".join(map(_without_secrets, urls))
+
+
+def _without_secrets(url: str) -> str:
+    without_password = PASSWORD.sub(rf"\1{HIDDEN}", url)
     return OPTION.sub(rf"\1{HIDDEN}", without_password)

@@ -364,9 +364,17 @@ def test_no_secret_is_shown() -> None:
         ("postgresql://u:p@ss@h/d", "postgresql://u:*****@h/d"),
         ("postgresql://u@h/d?password=p", "postgresql://u@h/d?password=*****"),
         (
-            "a=s3://b?x=1,b=s3://c?secret=p,c=x",
-            "a=s3://b?x=1,b=s3://c?secret=*****,c=x",
+            "postgresql://u@h/d?password=p,w x#y&a=1",
+            "postgresql://u@h/d?password=*****&a=1",
         ),
+        ("az://c?sas_token=p,w", "az://c?sas_token=*****"),
+        ("https://h/d?sig=p", "https://h/d?sig=*****"),
+        ("postgresql://u:p,w@h/d", "postgresql://u:*****@h/d"),
+        ("postgresql://u:p w@h/d", "postgresql://u:*****@h/d"),
+        ("postgresql://u:p\nw@h/d", "postgresql://u:*****@h/d"),
+        ("postgresql://u:p@w/x?y#z%20@h/d", "postgresql://u:*****@h/d"),
+        ("postgresql://u@server:p@h/d", "postgresql://u@server:*****@h/d"),
+        ("postgresql://u@h:5432/d", "postgresql://u@h:5432/d"),
         ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
     ],
 )
@@ -374,6 +382,28 @@ def test_no_secret_in_a_url_is_shown(value: str, shown: str) -> None:
     env.declare(NAME, help="", value=value)
 
     assert [it.value for it in effective.variables() if it.name == NAME] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            "a=s3://b?x=1, b=s3://c?secret=p,w,c=file:///d",
+            "a=s3://b?x=1, b=s3://c?secret=*****,c=file:///d",
+        ),
+        (
+            "a=https://u:p,w@b,c=https://u:p w@d",
+            "a=https://u:*****@b,c=https://u:*****@d",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["IMAGECATALOG_STORES", "IMAGECATALOG_REMOTES"])
+def test_no_secret_in_a_list_of_urls_is_shown(
+    name: str, value: str, shown: str
+) -> None:
+    env.declare(name, help="", value=value)
+
+    assert [it.value for it in effective.variables() if it.name == name] == [shown]
 
 
 def test_origins_are_compared_as_browsers_write_them(
