@@ -207,7 +207,7 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
 
 def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     if part.is_damaged and not part.allow_damaged:
-        raise _damaged(part)
+        raise _damaged(part, str(part.copy["damage"]).rstrip("."))
     if store_id == stores.HTTP.id:
         if not (part.is_whole or trusts_owners()):
             raise errors.StoreError(
@@ -287,18 +287,18 @@ def _digest_differs(part: Part, algorithm: str) -> errors.DataDamaged:
         part.copy["store"],
         algorithm,
     )
-    return _damaged(part)
+    return _damaged(part, "its digest differs from that of the image")
 
 
-def _damaged(part: Part) -> errors.DataDamaged:
+def _damaged(part: Part, damage: str) -> errors.DataDamaged:
     image_id, store_id = part.copy["image_id"], part.copy["store"]
     error = errors.DataDamaged(
-        "The data in the store is damaged: its digest differs from that of the image. Tell the "
-        "operator, who can verify the copies of the image."
+        f"The data in the store is damaged: {damage}. Tell the operator, who can verify the copies "
+        "of the image."
     )
     error.operator_message = (
-        f"The data in the store {store_id!r} is damaged: its digest differs from that of the image. "
-        f"Run `image_verify {image_id}`, which reads all copies."
+        f"The data in the store {store_id!r} is damaged: {damage}. Run "
+        f"`image_verify {image_id}`, which reads all copies."
     )
     error.logged = True
     return error

@@ -149,6 +149,17 @@ def test_the_only_copy_is_not_sent_if_it_is_damaged(
     assert damaged.status == "active"
 
 
+def test_the_damage_that_was_found_is_told(
+    damaged: Image, client_of: Any, admin: Caller
+) -> None:
+    damaged.locations.update(damage="wrong-size: 7 bytes, and should be 21")
+
+    response = client_of(admin).get(f"/v2/images/{damaged.pk}/file")
+
+    assert b"is damaged: wrong-size: 7 bytes, and should be 21." in response.content
+    assert b"digest" not in response.content
+
+
 def test_a_policy_file_lets_an_admin_rescue_damaged_data(
     damaged: Image, client_of: Any, admin: Caller, member: Caller, policy: Any
 ) -> None:
