@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from images import db, errors, min_rate, process_metrics, stores
+from images import db, errors, process_metrics, stores
 from images.access import operator
 from images.duty import Duty
 from images.models import (
@@ -42,8 +42,6 @@ ROUND: Final = 600.0  # seconds after which no further copy is begun in a round
 POLL: Final = 1.0  # seconds between two looks for waiting transfers
 # Seconds that a pause for transfers lasts at most. A few slow ones can let others wait for days.
 MOST_PAUSE: Final = 600.0
-# A web server that sends less on average, in bytes per second, would hold a worker for days.
-SLOWEST_SERVER: Final = 1_000_000
 RETRY: Final = timedelta(hours=1)  # until a copy that could not be read is tried again
 # Until a damaged copy is read again: an operator may have put the right data back.
 DAMAGED_EVERY: Final = timedelta(days=1)
@@ -116,15 +114,14 @@ class Claim:
 
         In a pause nothing is open; the copy is then read on from the same byte. Data at a URL is
         read without pauses, because not every web server sends a part of it. Raises LeaseExpired if
-        another worker has taken over the copy, the errors of the store, and StoreError if a web
-        server sends less than 1 MB per second.
+        another worker has taken over the copy, and the errors of the store.
         """
         rate = settings.IMAGECATALOG_VERIFY_RATE or math.inf
         store, opened = stores.get(self._copy.store), cast(stores.Blocks, blocks)
         position, look = 0, time.monotonic() + POLL
         try:
             while True:
-                for block in consistency.rate_limited(_received(store, opened), rate):
+                for block in consistency.rate_limited(opened, rate):
                     position += len(block)
                     process_metrics.count("verified_bytes_total", by=len(block))
                     yield block
@@ -162,19 +159,6 @@ class Claim:
         )
         self._until = until
         return bool(held.update(verify_after=until))
-
-
-def _received(store: stores.Store, opened: stores.Blocks) -> Iterator[bytes]:
-    if store is not stores.HTTP:
-        return iter(opened)
-    return min_rate.receive(opened, _too_slow, min_rate.PAUSE, SLOWEST_SERVER)
-
-
-def _too_slow() -> errors.StoreError:
-    return errors.StoreError(
-        "The web server sends the data too slowly to verify it: less than "
-        f"{SLOWEST_SERVER} bytes per second."
-    )
 
 
 def _next(unavailable: Collection[str]) -> Claim | None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from images import errors, lifecycle, min_rate, stores
 from images.access import operator
 from images.models import Event, Image, ImageLocation, Transfer, TransferStatus
-from images.operations import repair, scheduled_verification
+from images.operations import repair, scheduled_verification, wanted_digests
 from images.operations.scheduled_verification import verify_due
 from images.stores.local import LocalStore
 from tests.servers import S3
@@ -345,4 +345,21 @@ def test_a_url_whose_data_comes_too_slowly_is_put_off_and_others_are_verified(
     assert (is_verified(slow), location(slow).damage) == (False, "")
     assert location(slow).verify_after > timezone.now() + timedelta(minutes=59)  # type: ignore[operator]
     assert "cannot be verified and is tried again in an hour" in caplog.text
+    assert "sends the data too slowly to verify it" in caplog.text
+
+
+def test_a_url_whose_data_comes_too_slowly_does_not_hold_the_computing_of_digests(
+    old: Any,
+    url_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
+    image = old(LARGE)
+    wanted_digests.ask(image.pk)
+
+    with url_of(Trickling) as url:
+        image.locations.update(store="http", key=url)
+        wanted_digests.compute()
+
     assert "sends the data too slowly to verify it" in caplog.text

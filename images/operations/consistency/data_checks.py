@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from images import errors, stores
+from images import errors, min_rate, stores
 from images.lifecycle.checked_data import CheckedData, DataFacts
 from images.models import (
     READABLE_STATUSES,
@@ -41,6 +41,8 @@ COLUMNS = (
     "image__os_hash_value",
     "verified_at",
 )
+# A web server that sends less on average, in bytes per second, would hold a worker for days.
+SLOWEST_SERVER = 1_000_000
 REFUSALS = (errors.ContentRefused, errors.Invalid, errors.Conflict, errors.OverLimit)
 Blocks = Iterable[bytes]
 Through = Callable[[Blocks], Blocks]
@@ -93,13 +95,13 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
 
     The blocks pass ``through``, which can report progress or limit the rate. Reading ends when
     more bytes have come than the copy must have: a web server can send data without end. Raises
-    DataMissing if the store does not have the copy, StoreError if the store fails, Invalid if
-    the URL is refused.
+    DataMissing if the store does not have the copy, StoreError if the store fails or a web server
+    sends less than 1 MB per second, Invalid if the URL is refused.
     """
     blocks = stores.get(copy.store).open(copy.key)
     try:
         with Digests(*copy.digests) as digests:
-            for _ in digesting(through(blocks), digests):
+            for _ in digesting(through(_fast_enough(copy, blocks)), digests):
                 if copy.size is not None and digests.size > copy.size:
                     return "wrong-size", f"more than the {copy.size} bytes of the image"
             actual = digests.hexdigests()
@@ -128,10 +130,25 @@ def examine(
     blocks = stores.get(copy.store).open(copy.key)
     with closing(blocks):
         try:
-            data = CheckedData(image, through(blocks), expected=copy.size)
+            received = through(_fast_enough(copy, blocks))
+            data = CheckedData(image, received, expected=copy.size)
             return None, data.read()
         except REFUSALS as refusal:
             return ("refused-data", str(refusal)), None
+
+
+def _fast_enough(copy: Copy, blocks: Blocks) -> Blocks:
+    """Return the blocks; their iteration raises StoreError if a web server sends them too slowly."""
+    if copy.store != stores.HTTP.id:
+        return blocks
+    return min_rate.receive(blocks, _too_slow, min_rate.PAUSE, SLOWEST_SERVER)
+
+
+def _too_slow() -> errors.StoreError:
+    return errors.StoreError(
+        "The web server sends the data too slowly to verify it: less than "
+        f"{SLOWEST_SERVER} bytes per second."
+    )
 
 
 def wrong_size(actual: int, expected: int | None) -> tuple[str, str]:
