@@ -20,6 +20,7 @@ ELSEWHERE = {
     "architecture.md: imagecatalog/": "a list of folders",
     "authentication.md: $ export IMAGECATALOG_LDAP_URL": "tests/wire/test_ldap.py",
     "configuration.md: $ openstack role add": "needs a Keystone",
+    "configuration.md: $ export IMAGECATALOG_STORES": "tests/commands/test_check.py",
     "containers.md: $ make dist": "tests/container/__main__.py",
     "containers.md: $ podman run": "tests/container/__main__.py",
     "containers.md: $ docker compose": "tests/deploy/test_container.py",

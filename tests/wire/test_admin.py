@@ -217,7 +217,7 @@ def test_views_filters_and_search(screen: Screen, api: Api, tag: str) -> None:
     page.goto(LIST)
 
     page.get_by_text("Filters", exact=True).click()
-    page.get_by_label("Tag").fill(tag)
+    page.get_by_label("Tag", exact=True).fill(tag)
     page.get_by_role("button", name="Apply").click()
     expect(said).to_have_text("3 images")
     screen.shoot("list-filtered")
