@@ -62,7 +62,7 @@ def endpoint_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]
         server.server_close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_botocore_client() -> Iterator[None]:
     """The client has the credentials of the environment in which it was made."""
     botocore_client.cache_clear()
@@ -139,7 +139,6 @@ def test_a_server_that_cannot_list_unfinished_uploads_does_not_stop_a_delete(
     store: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
     caplog: Any,
-    no_botocore_client: None,
 ) -> None:
     store.put(KEY, [b"x"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong for botocore, which asks late")
@@ -151,7 +150,7 @@ def test_a_server_that_cannot_list_unfinished_uploads_does_not_stop_a_delete(
 
 
 def test_what_the_last_requests_of_a_dead_writer_make_meanwhile_is_removed(
-    endpoint_of: Callable[..., str], no_botocore_client: None
+    endpoint_of: Callable[..., str],
 ) -> None:
     late, there = {"object", "upload"}, set[str]()
 
@@ -175,7 +174,7 @@ def test_what_the_last_requests_of_a_dead_writer_make_meanwhile_is_removed(
 
 
 def test_an_upload_that_could_not_be_aborted_is_aborted_with_its_object(
-    endpoint_of: Callable[..., str], no_botocore_client: None
+    endpoint_of: Callable[..., str],
 ) -> None:
     there: set[str] = set()
     refusals = [403]
