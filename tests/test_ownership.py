@@ -385,6 +385,7 @@ def undone(
     return response.status_code, changed
 
 
+@pytest.mark.slow
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("policy", "visibility", "ownership"),

@@ -191,6 +191,7 @@ def assert_nothing_is_stuck_or_left(image_id: str) -> None:
     assert list(consistency.check(read_bytes=True)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("rival", RIVALS)
 @each_case
@@ -208,6 +209,7 @@ def test_a_request_in_any_step_of_an_import_leaves_nothing_behind(
         assert_nothing_is_stuck_or_left(image_id)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @each_case
 def test_requests_together_with_an_import_leave_nothing_behind(
