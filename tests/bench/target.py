@@ -239,8 +239,8 @@ class Target:
         writable.sort(key=lambda one: one.get("default") != "true")
         return [str(one["id"]) for one in writable]
 
-    def import_staged(self, size: int, stores: Sequence[str] = ()) -> Import:
-        """Stage noise, import it into these stores, or the default one, and delete it."""
+    def import_staged(self, size: int) -> Import:
+        """Stage noise, import it into the default store, and delete it."""
         image = self.create(0)
         headers = {
             "Content-Type": "application/octet-stream",
@@ -249,14 +249,16 @@ class Target:
         path = f"/v2/images/{image}/stage"
         head = self.endpoint.request("PUT", path, headers=headers)
         staging = self._send(head, size, chunked=False)
-        done = self._import(image, {"name": "glance-direct"}, stores)
+        done = self._import(image, {"name": "glance-direct"})
         self._drop(image, size)
         return Import(staging + done.total, done.work)
 
-    def import_from_web(self, size: int, url: str) -> Import:
-        """Import the ``size`` bytes of noise at a URL, and delete them."""
+    def import_from_web(
+        self, size: int, url: str, stores: Sequence[str] = ()
+    ) -> Import:
+        """Import the noise at a URL into these stores, or the default one, and delete it."""
         image = self.create(0)
-        done = self._import(image, {"name": "web-download", "uri": url})
+        done = self._import(image, {"name": "web-download", "uri": url}, stores)
         self._drop(image, size)
         return done
 
