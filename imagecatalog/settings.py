@@ -14,7 +14,7 @@ from urllib.parse import quote
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
 
-from imagecatalog import effective, env, installation
+from imagecatalog import effective_variables, env, installation
 from imagecatalog.installation import BASE_DIR, IN_CHECKOUT
 from images import data_folder, format_checks
 
@@ -960,4 +960,4 @@ LOGGING = {
 }
 
 # What the command `doctor --show-settings` prints. The last line, when all variables are declared.
-IMAGECATALOG_VARIABLES = effective.variables()
+IMAGECATALOG_VARIABLES = effective_variables.listed()

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from imagecatalog import checks, effective, env
+from imagecatalog import checks, effective_variables, env, masking
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "IMAGECATALOG_TEST"
@@ -341,7 +341,9 @@ def test_no_secret_is_shown() -> None:
     for name in env.known():
         env.declare(name, help="", value="a value")
 
-    masked = {it.name for it in effective.variables() if it.value == effective.HIDDEN}
+    masked = {
+        it.name for it in effective_variables.listed() if it.value == masking.HIDDEN
+    }
 
     assert masked == {
         "AWS_SECRET_ACCESS_KEY",
@@ -381,7 +383,9 @@ def test_no_secret_is_shown() -> None:
 def test_no_secret_in_a_url_is_shown(value: str, shown: str) -> None:
     env.declare(NAME, help="", value=value)
 
-    assert [it.value for it in effective.variables() if it.name == NAME] == [shown]
+    assert [it.value for it in effective_variables.listed() if it.name == NAME] == [
+        shown
+    ]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,9 @@ def test_no_secret_in_a_list_of_urls_is_shown(
 ) -> None:
     env.declare(name, help="", value=value)
 
-    assert [it.value for it in effective.variables() if it.name == name] == [shown]
+    assert [it.value for it in effective_variables.listed() if it.name == name] == [
+        shown
+    ]
 
 
 def test_origins_are_compared_as_browsers_write_them(
