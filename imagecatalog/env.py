@@ -17,6 +17,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from imagecatalog import masking
 from images import units
 
 PREFIX = "IMAGECATALOG"
@@ -207,8 +208,8 @@ def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> i
 def hours(name: str, default: str, *, help: str) -> tuple[int, int]:
     """Return the hours of the day (UTC) in a variable such as ``22-6``: start and end.
 
-    ``default`` is the text if the variable is unset. Raises ImproperlyConfigured for any other text,
-    and if start and end are the same hour.
+    ``default`` is the text if the variable is unset. Raises ImproperlyConfigured for any other
+    text, and if start and end are the same hour.
     """
     value = text(name, default, help=help)
     match = re.fullmatch("([0-9]{1,2})-([0-9]{1,2})", value)
@@ -242,8 +243,8 @@ def relaxed(
 ) -> tuple[str, ...]:
     """Return the words in a comma-separated variable, all of which must be in ``allowed``.
 
-    They can be written in upper or lower case. The result is empty if the variable is unset, or is the word ``strict``. Raises
-    ImproperlyConfigured for any other word.
+    They can be written in upper or lower case. The result is empty if the variable is unset, or is
+    the word ``strict``. Raises ImproperlyConfigured for any other word.
     """
     values = words(name, strict, help=help)
     if len(values) == 1 and _matching_word(values[0], (strict,)):
@@ -254,7 +255,8 @@ def relaxed(
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
     """Return the words in a comma-separated variable; all ``allowed`` words if it is unset.
 
-    They can be written in upper or lower case. Raises ImproperlyConfigured for a word that is not in ``allowed``.
+    They can be written in upper or lower case. Raises ImproperlyConfigured for a word that is not in
+    ``allowed``.
     """
     return _allowed(name, words(name, ",".join(allowed), help=help), allowed)
 
@@ -303,8 +305,8 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
     """Return the IP addresses and networks in a comma-separated variable; empty if it is unset.
 
-    The list can also have the words in ``besides``, in upper or lower case. Raises ImproperlyConfigured for
-    any other text.
+    The list can also have the words in ``besides``, in upper or lower case. Raises
+    ImproperlyConfigured for any other text.
     """
     values = tuple(
         _matching_word(value, besides) or value for value in words(name, help=help)
@@ -399,10 +401,11 @@ def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
     """Return ``value``, the value of the variable ``name``, if it is empty or matches ``pattern``.
 
     The pattern must match the whole value. Otherwise raises ImproperlyConfigured with a message
-    that the value must be ``wanted``.
+    that shows the value without the secrets of a URL, and says that it must be ``wanted``.
     """
     if value and not re.fullmatch(pattern, value):
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {wanted}.")
+        shown = masking.masked(name, value)
+        raise ImproperlyConfigured(f"{name} is {shown!r}; it must be {wanted}.")
     return value
 
 
@@ -438,8 +441,9 @@ def origins(name: str, *, help: str) -> tuple[str, ...]:
     values = tuple(value.lower().rstrip("/") for value in words(name, help=help))
     for value in values:
         if not re.fullmatch(r"https?://[a-z0-9.-]+|https?://[a-z0-9.-]+:[0-9]+", value):
+            shown = masking.masked(name, value)
             raise ImproperlyConfigured(
-                f"{name} has {value!r}; it must be a list like "
+                f"{name} has {shown!r}; it must be a list like "
                 "'https://dashboard.example.org,http://127.0.0.1:8080'."
             )
     return tuple(

@@ -89,6 +89,28 @@ def test_a_wrong_value_is_refused_by_name(
         read()
 
 
+@pytest.mark.parametrize(
+    ("read", "value", "shown"),
+    [
+        (env.base_url, "htps://u:hunter2@h/v3", "htps://u:*****@h/v3"),
+        (env.secure_url, "https://u:hunter2@h", "https://u:*****@h"),
+        (env.secure_url, "https://h?a=b&token=hunter2", "https://h?a=b&token=*****"),
+        (env.ldap_url, "ldaps://cn=u:hunter2@h/dc=a", "ldaps://cn=u:*****@h/dc=a"),
+        (env.origins, "https://a.example,https://u:hunter2@h", "https://u:*****@h"),
+    ],
+)
+def test_the_error_about_a_url_shows_it_without_its_secrets(
+    read: Callable[..., Any], value: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read(NAME, help="")
+
+    assert repr(shown) in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
 @pytest.mark.parametrize("value", ["debug", "Debug", "DEBUG"])
 def test_a_word_may_be_in_any_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, value)
