@@ -79,9 +79,10 @@ class Logger(glogging.Logger):  # type: ignore[misc]
     def access(
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta
     ) -> None:
-        """Log an answered request, unless it is a probe that succeeded: those come every few seconds."""
+        """Log an answered request, unless it is a successful probe: those come every few seconds."""
         is_probe = req.method in ("GET", "HEAD") and req.path in measuring.PROBES
-        if not (is_probe and str(resp.status) < "4"):
+        has_failed = int(resp.status.split()[0]) >= 400
+        if has_failed or not is_probe:
             super().access(resp, req, environ, request_time)
 
     def setup(self, cfg: Any) -> None:

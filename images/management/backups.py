@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from django.core.management.base import CommandError
 
-from images.backups import BackupError
+from images.backups import BackupError, places
+from images.backups.backup import Backup
 from images.backups.contents import NeededObject
-from images.console import progress
+from images.console import progress, tidy_end
 
 
 @contextmanager
@@ -38,6 +39,17 @@ def sentence(name: str, error: Exception) -> str:
         f"{error.filename or name}: {reason}. Use a folder that this user can read and write, on a "
         "disk with enough space."
     )
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Backup]:
+    """A context manager that opens the backup at the path or URL ``name``, and yields it.
+
+    SIGTERM and SIGINT raise SystemExit in the context, so that no temporary copy is left. Raises
+    BackupError if there is no such backup in an object store; a folder is not checked.
+    """
+    with tidy_end(), places.opened(name) as backup:
+        yield backup
 
 
 def add_backup_argument(parser: ArgumentParser) -> None:

@@ -11,13 +11,12 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 from django.db import Error
 
-from images import console, data_folder, outages
+from images import data_folder, outages
 from images.backups import (
     BackupError,
     DamagedBackup,
     NoBackup,
     manifests,
-    places,
     reports,
     verification,
 )
@@ -27,6 +26,7 @@ from images.console import CatalogueCommand
 from images.management.backups import (
     add_backup_argument,
     objects_progress,
+    opened,
     sentence,
 )
 from images.units import counted
@@ -56,7 +56,7 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         number, name, quick = 0, options["backup"], options["quick"]
-        with _failure_noted(name), console.tidy_end(), places.opened(name) as backup:
+        with _failure_noted(name), opened(name) as backup:
             manifest = manifests.read(backup)
             for problem in _problems(backup, manifest, quick):
                 self.write_row(problem, problem=problem)

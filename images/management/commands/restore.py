@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import Error
 
-from images import console, data_folder
-from images.backups import places, restoration, verification
+from images import data_folder
+from images.backups import restoration, verification
 from images.backups.backup import Backup
 from images.backups.manifests import Manifest
 from images.console import CatalogueCommand, confirm
@@ -20,6 +20,7 @@ from images.management.backups import (
     add_backup_argument,
     explained,
     objects_progress,
+    opened,
 )
 from images.models import Image
 from images.operations import health
@@ -51,8 +52,7 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["backup"]
-        # An interrupted restore leaves no temporary copy.
-        with console.tidy_end(), explained(name), places.opened(name) as backup:
+        with explained(name), opened(name) as backup:
             self._restore(backup, options)
 
     def _restore(self, backup: Backup, options: dict[str, Any]) -> None:
