@@ -8,7 +8,7 @@ from django.core.checks import Error
 from django.core.exceptions import ImproperlyConfigured
 
 from images import errors, stores
-from images.operations.readiness import ABSENT
+from images.operations import readiness
 from images.stores.objects import ObjectStore
 
 
@@ -38,9 +38,7 @@ def _failure(store: stores.Store) -> errors.StoreError | None:
     if not isinstance(store, ObjectStore):
         return None
     try:
-        store.open(ABSENT).close()
-    except errors.DataMissing:
-        return None
+        readiness.ask(store)
     except errors.StoreError as error:
         return error
     return None

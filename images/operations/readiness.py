@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +40,12 @@ def _maintenance() -> str | None:
     return f"The file {path} exists." if health.is_taken_out() else None
 
 
+def ask(store: stores.Store) -> None:
+    """Ask a store for an object that no store has. Raises StoreError if the store does not answer."""
+    with suppress(errors.DataMissing):
+        store.open(ABSENT).close()
+
+
 def _store_problem() -> str | None:
     """Return why the default store does not answer; None if it does."""
     try:
@@ -58,9 +65,7 @@ def _ask_store() -> None:
     store = stores.default()
     try:
         lifecycle.check_mounted(store)
-        store.open(ABSENT).close()
-    except errors.DataMissing:
-        return
+        ask(store)
     finally:
         connections.close_all()
 
