@@ -43,38 +43,7 @@ class Command(CatalogueCommand):
     help = "Serve the catalogue: prepare the database, start the web server and a background worker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--bind",
-            action="append",
-            metavar="HOST:PORT",
-            help="address to listen on, can be repeated: HOST:PORT, :PORT for all networks, "
-            "unix:PATH, or fd://NUMBER for a socket that the parent process has opened "
-            f"(default: the sockets that systemd passes, else {DEFAULT_ADDRESS})",
-        )
-        parser.add_argument(
-            "--socket-mode",
-            type=file_mode,
-            default=0o660,
-            metavar="MODE",
-            help="mode of the files of Unix sockets (default: 660, the service's user and group)",
-        )
-        parser.add_argument(
-            "--certfile",
-            metavar="PATH",
-            help="file with a certificate and its chain: serve HTTPS instead of HTTP",
-        )
-        parser.add_argument(
-            "--keyfile",
-            metavar="PATH",
-            help="file with the key of the certificate (default: the file of the certificate)",
-        )
-        parser.add_argument(
-            "--management",
-            default=settings.IMAGECATALOG_MANAGEMENT_BIND,
-            metavar="HOST:PORT",
-            help="address for probes and metrics, which need no sign-in: /livez, /readyz, "
-            "/status and /metrics (default: IMAGECATALOG_MANAGEMENT_BIND, else none)",
-        )
+        _add_address_options(parser)
         parser.add_argument(
             "--workers", type=positive_integer, help="number of web processes"
         )
@@ -222,6 +191,42 @@ def _prepare(options: dict[str, Any]) -> str | None:
 def _refuse_newer(options: dict[str, Any]) -> None:
     if not options["allow_newer_database"]:
         schema.refuse_newer()
+
+
+def _add_address_options(parser: ArgumentParser) -> None:
+    """Add the options for the addresses of the service, and for TLS, to the parser."""
+    parser.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help="address to listen on, can be repeated: HOST:PORT, :PORT for all networks, "
+        "unix:PATH, or fd://NUMBER for a socket that the parent process has opened "
+        f"(default: the sockets that systemd passes, else {DEFAULT_ADDRESS})",
+    )
+    parser.add_argument(
+        "--socket-mode",
+        type=file_mode,
+        default=0o660,
+        metavar="MODE",
+        help="mode of the files of Unix sockets (default: 660, the service's user and group)",
+    )
+    parser.add_argument(
+        "--certfile",
+        metavar="PATH",
+        help="file with a certificate and its chain: serve HTTPS instead of HTTP",
+    )
+    parser.add_argument(
+        "--keyfile",
+        metavar="PATH",
+        help="file with the key of the certificate (default: the file of the certificate)",
+    )
+    parser.add_argument(
+        "--management",
+        default=settings.IMAGECATALOG_MANAGEMENT_BIND,
+        metavar="HOST:PORT",
+        help="address for probes and metrics, which need no sign-in: /livez, /readyz, "
+        "/status and /metrics (default: IMAGECATALOG_MANAGEMENT_BIND, else none)",
+    )
 
 
 def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
