@@ -102,23 +102,25 @@ def _confirm(
     count = len(ids)
     single = images[0] if count == 1 and images else None
     words = {"label": action.label, "count": f"{count:,}"}
+    family = None  # whose current image is to be deactivated
+    if single:
+        title = _("%(label)s: %(name)s") % (words | {"name": formatting.title(single)})
+        consequence = consequences.before(action, single)
+        if action.verb == "deactivate":
+            family = current_in(single)
+    else:
+        title = _("%(label)s: %(count)s images") % words
+        consequence = bulk_consequences.before(action, ids)
     deleted = bulk_consequences.deleted_size(action, ids)
     return TemplateResponse(
         request,
         CONFIRM,
         context(
             request,
-            title=_("%(label)s: %(name)s")
-            % (words | {"name": formatting.title(single)})
-            if single
-            else _("%(label)s: %(count)s images") % words,
+            title=title,
             action=action,
-            family=current_in(single)
-            if single and action.verb == "deactivate"
-            else None,
-            consequence=consequences.before(action, single)
-            if single
-            else bulk_consequences.before(action, ids),
+            family=family,
+            consequence=consequence,
             images=images,
             count=count,
             unlisted=count - len(images),
