@@ -39,7 +39,7 @@ class Passwords(ModelBackend):
         user: Any = None
         method = "password"
         with (
-            sign_in_counts.counting(method),
+            sign_in_counts.counting_throttled(method),
             verification.hashing_slot(username, origin) as guess,
         ):
             if settings.IMAGECATALOG_PASSWORD_SIGN_IN:

@@ -85,7 +85,7 @@ def start(request: HttpRequest) -> HttpResponse:
     Raises ProviderFailed if the provider's configuration cannot be read, and TooManyAttempts if the
     client's network has started too many sign-ins (each start writes a session).
     """
-    with sign_in_counts.counting(METHOD):
+    with sign_in_counts.counting_throttled(METHOD):
         attempt = throttle.count(*_counted(request))
     request.session[_SESSION] = {
         "next": landing(request.GET.get("next", "")),

@@ -90,7 +90,7 @@ def check(user: Any, code: str, origin: Origin) -> bool:
     TooManyAttempts after too many wrong codes, and Conflict if the stored secret of the app cannot
     be decrypted any more.
     """
-    with sign_in_counts.counting(METHOD):
+    with sign_in_counts.counting_throttled(METHOD):
         _count(user)
     code = _clean(code)
     use = _use_code if len(code) == DIGITS else _use_recovery_code

@@ -24,7 +24,7 @@ def throttled(method: str) -> None:
 
 
 @contextmanager
-def counting(method: str) -> Iterator[None]:
+def counting_throttled(method: str) -> Iterator[None]:
     """Count an attempt as throttled if TooManyAttempts is raised within the context."""
     try:
         yield

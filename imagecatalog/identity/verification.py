@@ -154,12 +154,12 @@ def verify(
         return None
     is_guess = not _is_no_guess(secret, encoded, known)
     if encoded and encoded.startswith(GENERATED):
-        with sign_in_counts.counting(method):
+        with sign_in_counts.counting_throttled(method):
             hashed_at = _unless_guess(is_guess, name, origin)
     else:
         was_right = here in _verified
         with (
-            sign_in_counts.counting(method),
+            sign_in_counts.counting_throttled(method),
             hashing_slot(name, origin, is_guess=is_guess, was_right=was_right) as guess,
         ):
             hashed_at = _hashed(secret, encoded, anywhere)

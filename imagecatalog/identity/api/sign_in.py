@@ -141,7 +141,7 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
     found = rows.values_list("pk", flat=True).first()
     if found is None:
         # The limit would otherwise tell which names exist.
-        with sign_in_counts.counting("secret"):
+        with sign_in_counts.counting_throttled("secret"):
             throttle.count(f"\0{user.get('id', user.get('name'))} {name}", origin)
     return found or ""
 

@@ -87,9 +87,9 @@ def _failure(url: str) -> Result | None:
     else:
         if (answer.status, body) == (200, b"OK"):
             return None
-        is_other = answer.status == 200
-        told = f"{answer.status} {answer.reason}"
-        reason = "something else answers" if is_other else told
+        reason = f"{answer.status} {answer.reason}"
+        if answer.status == 200:
+            reason = "something else answers"
     return fail(
         "proxies",
         f"{url} does not lead to the service: {reason}",

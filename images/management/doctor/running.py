@@ -21,7 +21,7 @@ LOG: Final = "Look at the log of the service."
 
 
 def live() -> Iterator[Result]:
-    """Report whether the running service says that it lives (``/livez``)."""
+    """Yield whether the running service says that it lives (``/livez``)."""
     answer = _ask("live", "/livez")
     if isinstance(answer, Result):
         yield answer
@@ -32,7 +32,7 @@ def live() -> Iterator[Result]:
 
 
 def ready() -> Iterator[Result]:
-    """Report for each component of the running service whether it works (``/readyz``)."""
+    """Yield for each component of the running service whether it works (``/readyz``)."""
     answer = _ask("ready", "/readyz")
     if isinstance(answer, Result):
         yield answer

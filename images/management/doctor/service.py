@@ -44,7 +44,7 @@ def worker() -> Iterator[Result]:
 
 
 def maintenance() -> Iterator[Result]:
-    """Warn if the file ``maintenance`` in the data folder takes this machine out of service."""
+    """Yield a warning if the file ``maintenance`` takes this machine out of service; else nothing."""
     if health.is_taken_out():
         path = settings.IMAGECATALOG_DATA_DIR / health.MAINTENANCE
         yield warn(
