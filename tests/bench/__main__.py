@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from urllib.parse import urlsplit
 
 from tests.bench import fill, quiet, report, rows, service, signin, source
 from tests.bench.report import Figure
@@ -103,13 +102,12 @@ class Bench:
         if said.url:
             url, auth, pids = said.url, signin.headers(said.auth), said.pids
         else:
-            cached = "cache" in said.only
             started = service.started(
                 self.plan.folder,
                 said.database,
                 said.workers,
-                source_port=urlsplit(self.plan.source).port or 80,
-                cached=cached,
+                source=self.plan.source,
+                cached="cache" in said.only,
             )
             run = stack.enter_context(started)
             url, auth, pids = (
@@ -121,7 +119,8 @@ class Bench:
         self.ours = target("ours", url, auth, pids)
         if self.env is not None:
             self.ours.admin = run.auth
-            self.ours.cached_store = service.CACHED_STORE if cached else ""
+            if "cache" in said.only:
+                self.ours.cached_store = service.CACHED_STORE
         stack.callback(self.clean, self.ours)
         if said.peer:
             self.peer = target("peer", said.peer, self.peer_auth(), said.peer_pids)

@@ -114,14 +114,18 @@ def delete(target: Target, plan: Plan) -> list[float]:
     return [milliseconds(partial(target.delete, image)) for image in doomed]
 
 
+def speed(plan: Plan, transfer: Callable[[], float]) -> list[float]:
+    """MiB a second of ``transfer``, which brings in as many bytes as planned, in seconds."""
+    prewarm(plan.folder, plan.size)
+    return [plan.size / MIB / transfer()]
+
+
 def upload(chunked: bool) -> Sample:
     """One upload to a new image; the one before is gone by then."""
 
     def sample(target: Target, plan: Plan) -> list[float]:
         target.drop_big()
-        prewarm(plan.folder, plan.size)
-        seconds = target.upload(plan.size, chunked=chunked)
-        return [plan.size / MIB / seconds]
+        return speed(plan, lambda: target.upload(plan.size, chunked=chunked))
 
     return sample
 
@@ -155,14 +159,12 @@ def two_stores(target: Target, plan: Plan) -> list[float]:
 
 def staged(target: Target, plan: Plan) -> list[float]:
     """Stage and import, one after the other as clients do."""
-    prewarm(plan.folder, plan.size)
-    return [plan.size / MIB / target.import_staged(plan.size).total]
+    return speed(plan, lambda: target.import_staged(plan.size))
 
 
 def from_web(target: Target, plan: Plan) -> list[float]:
     """An import from a web server on this machine."""
-    prewarm(plan.folder, plan.size)
-    return [plan.size / MIB / target.import_from_web(plan.size, plan.source).total]
+    return speed(plan, lambda: target.import_from_web(plan.size, plan.source).total)
 
 
 def copied(target: Target, plan: Plan) -> list[float]:
@@ -170,8 +172,7 @@ def copied(target: Target, plan: Plan) -> list[float]:
     names = target.stores()[:2]
     if len(names) < 2:
         return []
-    prewarm(plan.folder, plan.size)
-    return [plan.size / MIB / target.copy(plan.size, names[1]).total]
+    return speed(plan, lambda: target.copy(plan.size, names[1]))
 
 
 def hit(target: Target, plan: Plan) -> list[float]:

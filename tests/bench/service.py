@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests import servers
+from tests import servers, web
 from tests.bench import signin
 from tests.bench.wire import BenchError
 
@@ -17,18 +17,17 @@ CACHED_STORE = "remote"  # an object store
 
 @contextmanager
 def started(
-    folder: Path, database: str, workers: int, *, source_port: int, cached: bool
+    folder: Path, database: str, workers: int, *, source: str, cached: bool
 ) -> Iterator[servers.Service]:
     """Our service on ``postgresql`` or ``sqlite``, stopped afterwards; its log is shown when it fails.
 
-    It may import from ``source_port`` of this machine. ``cached``: it also has an object store, and a cache in front of that.
+    It may import from the web server of the URL ``source``. ``cached``: it also has an object
+    store, and a cache in front of that.
     """
-    env = {
+    env = web.allow(source) | {
         "IMAGECATALOG_STATIC_KEYS": f"admin:{secrets.token_urlsafe(24)}",
         # The samples' data would fill the disk.
         "IMAGECATALOG_DELAYED_DELETE": "off",
-        "IMAGECATALOG_URL_ALLOWED_HOSTS": "127.0.0.1",
-        "IMAGECATALOG_URL_ALLOWED_PORTS": f"80,443,{source_port}",
         "IMAGECATALOG_STORES": ",".join(
             f"{name}=file://{folder}/stores/{name}" for name in ("local", "far")
         ),

@@ -164,21 +164,23 @@ class Target:
         ``store``: the id of the store that gets the data, the default one if empty.
         """
         image = self.create(0)
-        framing = {"Transfer-Encoding": "chunked"}
-        if not chunked:
-            framing = {"Content-Length": str(size)}
-        headers = {"Content-Type": "application/octet-stream", **framing}
-        if store:
-            headers["X-Image-Meta-Store"] = store
-        path = f"/v2/images/{image}/file"
-        head = self.endpoint.request("PUT", path, headers=headers)
+        more = {"X-Image-Meta-Store": store} if store else {}
         with self.memory.watched() if self.memory else nullcontext():
-            seconds = self._send(head, size, chunked=chunked)
+            path = f"/v2/images/{image}/file"
+            seconds = self._send(path, size, chunked=chunked, more=more)
         self._verify(image, size)
         self.big = image
         return seconds
 
-    def _send(self, head: bytes, size: int, *, chunked: bool) -> float:
+    def _send(
+        self, path: str, size: int, *, chunked: bool, more: Mapping[str, str]
+    ) -> float:
+        """PUT noise, with ``more`` headers; seconds from connecting to the answer."""
+        framing = {"Transfer-Encoding": "chunked"}
+        if not chunked:
+            framing = {"Content-Length": str(size)}
+        headers = {"Content-Type": "application/octet-stream", **framing, **more}
+        head = self.endpoint.request("PUT", path, headers=headers)
         block = chunks(chunked)
         begin = time.perf_counter()
         with self.endpoint.connect() as sock:
@@ -239,19 +241,16 @@ class Target:
         writable.sort(key=lambda one: one.get("default") != "true")
         return [str(one["id"]) for one in writable]
 
-    def import_staged(self, size: int) -> Import:
-        """Stage noise, import it into the default store, and delete it."""
+    def import_staged(self, size: int) -> float:
+        """Stage noise, import it into the default store, and delete it.
+
+        Returns the seconds of staging and import.
+        """
         image = self.create(0)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(size),
-        }
-        path = f"/v2/images/{image}/stage"
-        head = self.endpoint.request("PUT", path, headers=headers)
-        staging = self._send(head, size, chunked=False)
+        staging = self._send(f"/v2/images/{image}/stage", size, chunked=False, more={})
         done = self._import(image, {"name": "glance-direct"})
         self._drop(image, size)
-        return Import(staging + done.total, done.work)
+        return staging + done.total
 
     def import_from_web(
         self, size: int, url: str, stores: Sequence[str] = ()
@@ -262,8 +261,11 @@ class Target:
         self._drop(image, size)
         return done
 
-    def copy(self, size: int, store: str) -> Import:
-        """Upload noise into the default store, copy it into another one, and delete it."""
+    def copy(self, size: int, store: str) -> float:
+        """Upload noise into the default store, copy it into another one, and delete it.
+
+        Returns the seconds of the copy.
+        """
         self.drop_big()
         self.upload(size, chunked=False)
         done = self._import(self.big, {"name": "copy-image"}, [store])
@@ -271,7 +273,7 @@ class Target:
         if store not in str(shown["stores"]).split(","):
             raise BenchError(f"{self.name}: the image was not copied into {store}")
         self.drop_big()
-        return done
+        return done.total
 
     def _import(
         self, image: str, method: Mapping[str, str], stores: Sequence[str] = ()
