@@ -52,6 +52,14 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
+def download(pair: tuple[socket.socket, socket.socket], store: LocalStore) -> Download:
+    """A download of DATA that no sender knows, by a socket that does not block."""
+    near, _ = pair
+    near.setblocking(False)
+    return Download(near, store.open(KEY), len(DATA))
+
+
+@pytest.fixture
 def begin(
     sender: Sender, pair: tuple[socket.socket, socket.socket], store: LocalStore
 ) -> Callable[..., None]:
@@ -144,11 +152,9 @@ def test_a_store_that_hangs_holds_no_download_of_another(
 
 
 def test_what_the_kernel_has_but_the_client_does_not_counts_as_unread(
-    pair: tuple[socket.socket, socket.socket], store: LocalStore
+    pair: tuple[socket.socket, socket.socket], download: Download
 ) -> None:
-    near, far = pair
-    near.setblocking(False)
-    download = Download(near, store.open(KEY), len(DATA))
+    _, far = pair
     for _ in range(20):
         download.send()
     now = min_rate.clock()
@@ -161,13 +167,12 @@ def test_what_the_kernel_has_but_the_client_does_not_counts_as_unread(
 
 
 def test_a_client_that_has_read_much_may_pause_longer(
-    pair: tuple[socket.socket, socket.socket], store: LocalStore
+    pair: tuple[socket.socket, socket.socket], download: Download
 ) -> None:
     near, far = pair
-    near.setblocking(False)
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-    download, began = Download(near, store.open(KEY), len(DATA)), min_rate.clock()
+    began = min_rate.clock()
     while download.sent < len(DATA) // 2:
         download.send()
         far.recv(1 << 20)
@@ -180,11 +185,8 @@ def test_a_client_that_has_read_much_may_pause_longer(
 
 
 def test_it_is_not_the_clients_fault_when_the_store_sends_nothing(
-    pair: tuple[socket.socket, socket.socket], store: LocalStore
+    download: Download,
 ) -> None:
-    near, _ = pair
-    near.setblocking(False)
-    download = Download(near, store.open(KEY), len(DATA))
     an_hour_later = min_rate.clock() + 3600
     assert not download.is_too_slow(an_hour_later)
 

@@ -19,7 +19,7 @@ from images.operations import repair, scheduled_verification, wanted_digests
 from images.operations.scheduled_verification import verify_due
 from images.stores.local import LocalStore
 from tests.servers import S3
-from tests.web import Quiet, serving
+from tests.web import Quiet, allow_in_process, serving
 
 pytestmark = pytest.mark.django_db
 
@@ -305,11 +305,18 @@ def url_of(settings: Any) -> Any:
     @contextmanager
     def start(handler: type[Quiet]) -> Iterator[str]:
         with serving(handler) as url:
-            settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-            settings.IMAGECATALOG_URL_ALLOWED_PORTS = (int(url.rpartition(":")[2]),)
+            allow_in_process(settings, url)
             yield url
 
     return start
+
+
+@pytest.fixture
+def slow_url(url_of: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A URL whose data comes too slowly; a verification notices it after half a second."""
+    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
+    with url_of(Trickling) as url:
+        yield url
 
 
 @pytest.mark.parametrize("is_read", [True, False])
@@ -329,17 +336,12 @@ def test_data_without_end_at_a_url_has_the_wrong_size(
 
 
 def test_a_url_whose_data_comes_too_slowly_is_put_off_and_others_are_verified(
-    old: Any,
-    url_of: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    old: Any, slow_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
     slow, image = old(LARGE, age=2 * LATE), old()
+    slow.locations.update(store="http", key=slow_url)
 
-    with url_of(Trickling) as url:
-        slow.locations.update(store="http", key=url)
-        verify_due()
+    verify_due()
 
     assert is_verified(image)
     assert (is_verified(slow), location(slow).damage) == (False, "")
@@ -349,17 +351,12 @@ def test_a_url_whose_data_comes_too_slowly_is_put_off_and_others_are_verified(
 
 
 def test_a_url_whose_data_comes_too_slowly_does_not_hold_the_computing_of_digests(
-    old: Any,
-    url_of: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    old: Any, slow_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
     image = old(LARGE)
+    image.locations.update(store="http", key=slow_url)
     wanted_digests.ask(image.pk)
 
-    with url_of(Trickling) as url:
-        image.locations.update(store="http", key=url)
-        wanted_digests.compute()
+    wanted_digests.compute()
 
     assert "sends the data too slowly to verify it" in caplog.text
