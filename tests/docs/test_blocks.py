@@ -22,7 +22,14 @@ def test_each_block_is_run_or_named_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [uses.ELSEWHERE, uses.IMAGES, uses.BEFORE, uses.DIFFERENT]
+    "table",
+    [
+        uses.ELSEWHERE,
+        uses.STATUS_BEFORE,
+        uses.STATUS_AFTER,
+        uses.PREPARATIONS,
+        uses.DIFFERENT,
+    ],
 )
 def test_every_block_that_a_table_names_is_there(table: Iterable[str]) -> None:
     titles = [block.title for block in every_block()]

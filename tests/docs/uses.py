@@ -6,7 +6,6 @@ A block is named by the beginning of its title, the page and the first line.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tests.docs.blocks import Block, every_block
 
@@ -54,39 +53,28 @@ END {{ print "]}}]" }}' {file} >rules.yml && promtool check rules rules.yml""",
     "ini": "IMAGECATALOG_PROPERTY_PROTECTION_FILE={file} .venv/bin/python manage.py check",
 }
 
-# The image that a block calls ID: its status before and after the block. Others stay active.
+# The status before a block of the image that the block calls ID; "active" for other blocks.
 # "remote" is an active image of the other region, "both" a queued one that is active there.
-IMAGES = {
-    "api.md: $ curl -u admin:… -T disk.qcow2": ("queued", "active"),
-    "api.md: $ curl -u admin:… -X PATCH": ("queued", "active"),
-    "api.md: $ curl -u admin:… -H 'Content-Type: application/json' http://127.0.0.1:9292/v2/images/ID/locations": (
-        "queued",
-        "active",
-    ),
-    "api.md: $ openstack image create --disk-format raw": ("queued", "active"),
-    'api.md: {"method"': ("queued", "active"),
-    "api.md: $ glance image-create-via-import": ("both", "active"),
-    "api.md: $ openstack image import --method web-download": ("queued", "active"),
-    "api.md: $ curl -u admin:… -X POST -H 'X-Reason": ("pending_delete", "active"),
-    "api.md: $ curl -u admin:… http://127.0.0.1:9292/catalog/v1/images": (
-        "queued",
-        "active",
-    ),
-    "api.md: from base64": ("queued", "active"),
-    "moving-from-glance.md: $ openstack image create": ("remote", "active"),
-    "moving-from-glance.md: import openstack": ("remote", "active"),
-    "operations.md: $ .venv/bin/python manage.py image_status": (
-        "active",
-        "deactivated",
-    ),
-    "operations.md: $ .venv/bin/python manage.py image_restore": (
-        "pending_delete",
-        "active",
-    ),
-    "operations.md: $ .venv/bin/python manage.py image_scrub": (
-        "pending_delete",
-        "deleted",
-    ),
+STATUS_BEFORE = {
+    "api.md: $ curl -u admin:… -T disk.qcow2": "queued",
+    "api.md: $ curl -u admin:… -X PATCH": "queued",
+    "api.md: $ curl -u admin:… -H 'Content-Type: application/json' http://127.0.0.1:9292/v2/images/ID/locations": "queued",
+    "api.md: $ openstack image create --disk-format raw": "queued",
+    'api.md: {"method"': "queued",
+    "api.md: $ glance image-create-via-import": "both",
+    "api.md: $ openstack image import --method web-download": "queued",
+    "api.md: $ curl -u admin:… -X POST -H 'X-Reason": "pending_delete",
+    "api.md: $ curl -u admin:… http://127.0.0.1:9292/catalog/v1/images": "queued",
+    "api.md: from base64": "queued",
+    "moving-from-glance.md: $ openstack image create": "remote",
+    "moving-from-glance.md: import openstack": "remote",
+    "operations.md: $ .venv/bin/python manage.py image_restore": "pending_delete",
+    "operations.md: $ .venv/bin/python manage.py image_scrub": "pending_delete",
+}
+# The status of that image after the block; "active" for other blocks.
+STATUS_AFTER = {
+    "operations.md: $ .venv/bin/python manage.py image_status": "deactivated",
+    "operations.md: $ .venv/bin/python manage.py image_scrub": "deleted",
 }
 
 # A catalogue for one page, on SQLite and a folder, with two images and a user.
@@ -105,7 +93,7 @@ curl -u admin:… -X PATCH -H 'Content-Type: application/openstack-images-v2.1-j
 """
 
 # Commands that the reader runs before a block.
-BEFORE = {
+PREPARATIONS = {
     "README.md: $ export OS_AUTH_TYPE": """
 .venv/bin/python manage.py image_scrub --now --yes
 """,
@@ -163,9 +151,9 @@ PROGRAMS = {"metrics.md": "promtool", "monitoring.md": "promtool"}
 LONG = {"backup.md", "install.md", "operations.md", "scale-out.md", "upgrade.md"}
 
 
-def of(table: Mapping[str, Any], block: Block) -> Any:
-    """The value of a table for a block; None if it has none."""
-    return next((table[key] for key in table if block.title.startswith(key)), None)
+def of(table: Mapping[str, str], block: Block, default: str = "") -> str:
+    """What a table has for a block, or the default if the table does not name the block."""
+    return next((table[key] for key in table if block.title.startswith(key)), default)
 
 
 def is_compared(block: Block) -> bool:

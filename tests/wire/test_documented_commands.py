@@ -15,13 +15,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import requests
 
 from tests import qemu, servers, web
 from tests.docs import uses
 from tests.docs.reader import API, Reader
 from tests.servers import Service
-from tests.wire.api import Api
+from tests.wire.api import Api, CatalogApi
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("documentation")]
 
@@ -46,13 +45,10 @@ def pages() -> Iterator[object]:
 
 
 def _delete_families(service: Service) -> None:
-    """Delete all families, whose current images nobody could delete."""
-    url = f"{service.url}/catalog/v1/families"
-    found = requests.get(url, auth=service.auth, timeout=60).json()["families"]
-    for family in found:
-        path = f"{url}/{family['id']}"
-        answer = requests.delete(path, auth=service.auth, timeout=60)
-        assert answer.status_code == 204
+    """Delete all families, because they protect their current images from deletion."""
+    with CatalogApi(service) as api:
+        for family in api.get("families").json()["families"]:
+            assert api.delete(f"families/{family['id']}").status_code == 204
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Services:
                     assert api.delete(f"images/{image['id']}").status_code == 204
 
     def image(self, status: str) -> str:
-        """The id of a new image in this status, see ``uses.IMAGES``."""
+        """The id of a new image in this status, see ``uses.STATUS_BEFORE``."""
         image_id = str(uuid4())
         if status in ("remote", "both"):
             with Api(self.remote) as api:
@@ -149,7 +145,7 @@ def services(
 
 @pytest.fixture(scope="module")
 def projects(services: Services) -> dict[str, str]:
-    """The ids of projects, by what the documentation has for them."""
+    """Texts of the documentation -> the ids of the projects for which they stand."""
     ours = services.ours
     bob = ("user_create", "bob", "--project", "of-bob")
     secret = {"IMAGECATALOG_USER_PASSWORD": PASSWORD}
@@ -238,7 +234,7 @@ def prepared(folder: Path, disks: Path) -> Path:
 
 @pytest.fixture
 def clouds(request: pytest.FixtureRequest, page: str, reader: Reader) -> None:
-    """The clouds that a page names are those of both services."""
+    """A file ``clouds.yaml`` in the reader's folder, if the page connects to clouds by name."""
     if "openstack.connect(" not in text_of(page) or page in uses.OWN:
         return
     services: Services = request.getfixturevalue("services")
@@ -269,9 +265,8 @@ def test_the_blocks_of_a_page_do_what_it_says(
     for block in uses.run_here():
         if block.page != page:
             continue
-        before, after = uses.of(uses.IMAGES, block) or ("active", "active")
         if services:
-            image_id = services.image(before)
-        reader.follow(block, image_id, uses.of(uses.BEFORE, block) or "")
+            image_id = services.image(uses.of(uses.STATUS_BEFORE, block, "active"))
+        reader.follow(block, image_id, uses.of(uses.PREPARATIONS, block))
         if services:
-            services.expect(image_id, after)
+            services.expect(image_id, uses.of(uses.STATUS_AFTER, block, "active"))
