@@ -148,7 +148,10 @@ def nothing_skipped(report: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """At the end, close connections of threads, with which PostgreSQL could not drop the database."""
+    """The test database, without connections of threads at its end.
+
+    PostgreSQL does not drop a database to which there are connections.
+    """
     yield
     if connection.vendor == "postgresql":
         others = "datname = current_database() AND pid <> pg_backend_pid()"

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 
 def values(metrics: Iterable[Metric]) -> dict[tuple[str, ...], float]:
-    """The value of each of our metrics, by its name and the values of its labels."""
+    """Return the values of metrics: name without ``imagecatalog_``, and labels -> value."""
     return {
         (one.name.removeprefix("imagecatalog_"), *one.labels.values()): one.value
         for metric in metrics

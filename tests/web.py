@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 def serving(
     handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
 ) -> Iterator[str]:
-    """The URL of a server that answers by this handler, by HTTPS if ``tls`` is given.
+    """Run a server that answers by this handler, by HTTPS if ``tls`` is given.
 
-    It has no slash at its end.
+    Yields its URL, without a slash at the end.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls:
@@ -101,7 +101,7 @@ def allow(url: str) -> dict[str, str]:
 
 
 def allow_in_process(settings: Any, url: str) -> None:
-    """The same, for a test without a service of its own."""
+    """Let this process fetch from this server, for a test without a service of its own."""
     settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
     settings.IMAGECATALOG_URL_ALLOWED_PORTS = (urlsplit(url).port,)
 

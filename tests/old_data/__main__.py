@@ -1,4 +1,7 @@
-"""Write the archive: start the service of the first version, and create images there."""
+"""Write the archive: start the service of the first version, and create images there.
+
+Needs a checkout with the whole history, from which it takes the code of the first version.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ import django
 from tests import old_data, servers
 from tests.wire.api import PATCH, Api
 
-FIRST = "081cb69"  # the commit of the first version
+FIRST = "081cb69"  # the first commit of the history
 TEXT = "Bücher & <Regale>"
 # The attributes and the data of each image.
 NEW: list[tuple[dict[str, Any], str | None]] = [
@@ -36,7 +39,7 @@ NEW: list[tuple[dict[str, Any], str | None]] = [
 
 
 def make(api: Api, fields: dict[str, Any], data: str | None) -> dict[str, Any]:
-    """One image, as the service shows it before it is deleted."""
+    """Create an image; return what ``old_data.unpack`` returns of it."""
     image_id = api.new(**fields)
     if data is not None:
         assert api.upload(image_id, data.encode()).status_code == 204

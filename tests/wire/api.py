@@ -55,7 +55,7 @@ class Api(requests.Session):
 
 
 class ApiV1(Api):
-    """The same for API v1: metadata is in headers."""
+    """A session of API v1, signed in: metadata is in headers."""
 
     version = "v1"
 
@@ -74,7 +74,7 @@ class ApiV1(Api):
 
 
 class CatalogApi(Api):
-    """The same for the catalogue's own API."""
+    """A session of the catalogue's own API, signed in."""
 
     version = "catalog/v1"
 

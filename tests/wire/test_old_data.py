@@ -26,7 +26,7 @@ DATABASE = "postgresql://catalogue@db/catalogue"  # on the page
 
 @pytest.fixture
 def old(tmp_path: Path) -> Images:
-    """The images of the data folder."""
+    """The images in the data folder of the first version, which is unpacked."""
     return old_data.unpack(tmp_path / "data")
 
 
@@ -48,7 +48,7 @@ def restore(service: Service, images: Images) -> None:
 
 
 def assert_unchanged(service: Service, images: Images) -> None:
-    """Compare each field, the data, and the beginning of the history."""
+    """Assert that the images have their fields, their data and the beginning of their history."""
     with Api(service) as api:
         for image in images:
             now = api.image(image["shown"]["id"])

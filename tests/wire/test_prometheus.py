@@ -82,7 +82,10 @@ def query(
     programs: tuple[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Query]:
-    """What Prometheus answers to an expression. Its alerts look at the last seconds, and fire at once."""
+    """``query(expression)``: the answer of a Prometheus that watches the service.
+
+    Its alerts look at the last seconds, and fire at once.
+    """
     folder, address = tmp_path_factory.mktemp("prometheus"), servers.free_port()
     config = (MONITORING / "prometheus.yml").read_text()
     config = config.replace("127.0.0.1:9293", management).replace("15s", "1s")

@@ -69,7 +69,7 @@ def show(computer: Machine, unit: str, name: str) -> str:
 
 
 def state(computer: Machine) -> tuple[str, ...]:
-    """The state of the service, and what it says that it does."""
+    """The state of the service, and its status text."""
     return tuple(
         show(computer, SERVICE, name) for name in ("ActiveState", "StatusText")
     )
