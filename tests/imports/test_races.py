@@ -24,6 +24,8 @@ from images.operations import consistency, purge
 from images.transfers import reaper
 from tests.web import Quiet, allow_in_process, described, region, serving
 
+pytestmark = pytest.mark.slow
+
 FURTHER = "further"
 DATA = b"the data of the image" * 1000
 REGION, REMOTE_ID = "east", "0bfe5a27-3a1c-4f0e-9d7e-0a9c1a4b2c11"
@@ -191,7 +193,6 @@ def assert_nothing_is_stuck_or_left(image_id: str) -> None:
     assert list(consistency.check(read_bytes=True)) == []
 
 
-@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("rival", RIVALS)
 @each_case
@@ -209,7 +210,6 @@ def test_a_request_in_any_step_of_an_import_leaves_nothing_behind(
         assert_nothing_is_stuck_or_left(image_id)
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @each_case
 def test_requests_together_with_an_import_leave_nothing_behind(

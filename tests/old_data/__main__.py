@@ -5,11 +5,9 @@ Needs a checkout with the whole history, from which it takes the code of the fir
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sqlite3
-import subprocess
 import tarfile
 import tempfile
 from contextlib import closing
@@ -19,7 +17,7 @@ from typing import Any
 
 import django
 
-from tests import old_data, servers
+from tests import old_code, old_data, servers
 from tests.wire.api import PATCH, Api
 
 FIRST = "081cb69"  # the first commit of the history
@@ -57,12 +55,9 @@ def make(api: Api, fields: dict[str, Any], data: str | None) -> dict[str, Any]:
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     django.setup()  # for the document with which answers are compared
-    command = ["git", "-C", servers.ROOT, "archive", FIRST]
-    code = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with tarfile.open(fileobj=io.BytesIO(code)) as files:
-            files.extractall(folder / "code", filter="data")
+        old_code.unpack(FIRST, folder / "code")
         env = {
             "IMAGECATALOG_ADMIN_PASSWORD": old_data.PASSWORD,
             "IMAGECATALOG_SECRET_KEY": "of the first service",

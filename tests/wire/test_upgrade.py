@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,31 +12,28 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import servers
-from tests.servers import ROOT, Service
+from tests import old_code, servers
+from tests.servers import Service
 from tests.wire.api import OCTETS, Api
 
-# The code before the first tag.
+pytestmark = pytest.mark.slow
+
+# The commit that counts as the last release as long as there is no tag.
 FIRST = "99d2105c5905004fbaca7056fd8d91739e7e826f"
 CLIENTS = 4
 MANY_CLIENTS = 16
 
 
-def git(*command: str) -> bytes:
-    done = subprocess.run(["git", "-C", ROOT, *command], capture_output=True)
-    if done.returncode:
-        pytest.skip(f"the previous release is not here: {done.stderr.decode()}")
-    return done.stdout
-
-
 @pytest.fixture
 def previous(tmp_path: Path) -> Path:
     """The folder with the code of the last release."""
-    tags = git("tag", "--merged", "HEAD~1", "--sort=-creatordate").decode().split()
-    archive = git("archive", tags[0] if tags else FIRST)
     folder = tmp_path / "previous"
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
+    try:
+        listed = old_code.git("tag", "--merged", "HEAD~1", "--sort=-creatordate")
+        tags = listed.decode().split()
+        old_code.unpack(tags[0] if tags else FIRST, folder)
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
     return folder
 
 
@@ -130,7 +124,6 @@ def deleted_import(service: Service) -> str:
     return image_id
 
 
-@pytest.mark.slow
 def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
     previous: Path, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -170,7 +163,6 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
     assert "Traceback" not in old.log.read_text() + new.log.read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["reload", "restart"])
 def test_no_request_fails_while_machines_behind_a_proxy_are_upgraded_one_by_one(
