@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests import environments, servers
@@ -36,21 +35,6 @@ NAMES = (
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a client has done, and how its script ended."""
-
-    client: str
-    steps: list[str]
-    failed: bool
-    seconds: float
-
-    def lines(self) -> list[str]:
-        steps = [f"ok      {step}" for step in self.steps]
-        steps.append(f"{'FAILED' if self.failed else 'done'} in {self.seconds:.0f} s")
-        return [f"{self.client if not n else '':14} {s}" for n, s in enumerate(steps)]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="interop", description=__doc__)
     parser.add_argument("--only", action="append", choices=NAMES, help="a client")
@@ -62,13 +46,6 @@ def main() -> int:
         failed = [client for client in chosen if not succeeds(client, service, env)]
     print(f"{len(chosen) - len(failed)} of {len(chosen)} clients succeeded")
     return int(bool(failed))
-
-
-def succeeds(client: str, service: Service, env: Mapping[str, str]) -> bool:
-    """Let a client use the service, and print what came of it."""
-    one = outcome(client, service, env)
-    print("\n".join(one.lines()), flush=True)
-    return not one.failed
 
 
 @contextlib.contextmanager
@@ -100,8 +77,11 @@ def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
             )
 
 
-def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
-    """Let a client use the service."""
+def succeeds(client: str, service: Service, env: Mapping[str, str]) -> bool:
+    """Let a client use the service, and print the steps that have succeeded, and the time.
+
+    If the client's script fails, all that it has printed comes first.
+    """
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
         done = subprocess.run(
@@ -112,12 +92,15 @@ def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    if done.returncode:
-        print(done.stdout, flush=True)
-    words = (line.partition("done: ") for line in done.stdout.splitlines())
-    steps = [step for start, found, step in words if found and not start]
     seconds = time.monotonic() - begin
-    return Outcome(client, steps, bool(done.returncode), seconds)
+    if done.returncode:
+        print(done.stdout)
+    words = (line.partition("done: ") for line in done.stdout.splitlines())
+    lines = [f"ok      {step}" for start, found, step in words if found and not start]
+    lines.append(f"{'FAILED' if done.returncode else 'done'} in {seconds:.0f} s")
+    for number, line in enumerate(lines):
+        print(f"{'' if number else client:14} {line}", flush=True)
+    return not done.returncode
 
 
 def _script(client: str) -> list[str | Path]:
