@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from images.access.caller import INTERFACES, Caller, implied, operator, staff
 from images.access.families import (
-    check_family,
     family_target,
     get_family,
-    missing_family,
     seen_families,
 )
 from images.access.namespaces import (
@@ -62,7 +60,6 @@ __all__ = [
     "Rule",
     "Target",
     "check",
-    "check_family",
     "check_filter",
     "check_may_add",
     "check_metadef_list",
@@ -81,7 +78,6 @@ __all__ = [
     "key_allows",
     "may",
     "missing",
-    "missing_family",
     "namespaces_of",
     "new_image",
     "new_namespace",

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller
-from images.access.rules import Target, may, refused, rule_allows
+from images.access.rules import Target, check_shown
 from images.models import Family, FamilyScope
 
 SHOW = "get_family"
@@ -42,22 +42,9 @@ def get_family(caller: Caller, ref: str, *actions: str, lock: bool = False) -> F
         if locked is None:
             raise missing_family(ref)
         family = locked
-    check_family(caller, family, *actions)
-    return family
-
-
-def check_family(caller: Caller, family: Family, *actions: str) -> None:
-    """Raise an error unless the caller is allowed all ``actions`` on a family that it sees.
-
-    Raises Forbidden, or NotFound if the policy file hides the family from the caller.
-    """
     target = family_target(family)
-    for action in actions or (SHOW,):
-        if may(caller, action, target):
-            continue
-        if not rule_allows(caller, SHOW, target):
-            raise missing_family(family.name)
-        raise refused(action)
+    check_shown(caller, target, SHOW, missing_family(ref), *(actions or (SHOW,)))
+    return family
 
 
 def _find(caller: Caller, ref: str) -> Family:

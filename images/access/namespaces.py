@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller
-from images.access.rules import Target, check, may, overrides, refused, rule_allows
+from images.access.rules import Target, check, check_shown, overrides, rule_allows
 from images.models import MetadefNamespace, NamespaceVisibility
 
 SHOW = "get_metadef_namespace"
@@ -58,12 +58,7 @@ def get_namespace(
     if namespace is None:
         raise missing_namespace(name)
     target = namespace_target(namespace)
-    for action in actions or (SHOW,):
-        if may(caller, action, target):
-            continue
-        if not rule_allows(caller, SHOW, target):
-            raise missing_namespace(name)
-        raise refused(action)
+    check_shown(caller, target, SHOW, missing_namespace(name), *(actions or (SHOW,)))
     return namespace
 
 

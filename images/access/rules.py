@@ -337,6 +337,26 @@ def check(caller: Caller, action: str, image: Target) -> None:
         raise refused(action)
 
 
+def check_shown(
+    caller: Caller,
+    target: Target,
+    show: str,
+    missing: errors.NotFound,
+    *actions: str,
+) -> None:
+    """Raise Forbidden unless the caller is allowed all ``actions`` on the object ``target``.
+
+    Raises ``missing`` instead if the rule ``show`` hides the object from the caller, so that the
+    response does not reveal that the object exists.
+    """
+    for action in actions:
+        if may(caller, action, target):
+            continue
+        if not rule_allows(caller, show, target):
+            raise missing
+        raise refused(action)
+
+
 def check_may_add(caller: Caller) -> None:
     """Raise Forbidden if the caller can create no image, whatever the image's attributes are.
 

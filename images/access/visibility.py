@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from images import errors
 from images.access.caller import Caller, implied
-from images.access.rules import may, overrides, refused, rule_allows
+from images.access.rules import check_shown, overrides, rule_allows
 from images.models import Image, Member, rows
 from images.models.rows import Row
 from images.models.statements import Statement
@@ -71,11 +71,7 @@ def require(caller: Caller, action: str, image: Row) -> None:
     Raises NotFound if the caller is not even allowed to see the image, so that the response does
     not reveal that the image exists; otherwise Forbidden.
     """
-    if may(caller, action, image):
-        return
-    if not rule_allows(caller, "get_image", image):
-        raise missing(image["id"])
-    raise refused(action)
+    check_shown(caller, image, "get_image", missing(image["id"]), action)
 
 
 def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
