@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 
@@ -243,6 +244,14 @@ def _amount(what: str, value: object) -> int:
     raise Invalid(
         f"Invalid value '{_shown(str(value))}' for parameter '{what}': {reason}"
     )
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Return the UUID that is written as ``text``, in 36 characters; None for any other text."""
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
 
 
 def _image_id(value: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db.models import Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller
 from images.access.rules import Target, check_shown
+from images.attributes import parse_uuid
 from images.models import Family, FamilyScope
 
 SHOW = "get_family"
@@ -49,7 +48,7 @@ def get_family(caller: Caller, ref: str, *actions: str, lock: bool = False) -> F
 
 def _find(caller: Caller, ref: str) -> Family:
     seen = seen_families(caller)
-    if family_id := _uuid(ref):
+    if family_id := parse_uuid(ref):
         named = list(seen.filter(pk=family_id))
     else:
         named = list(seen.filter(name=ref))
@@ -63,13 +62,6 @@ def _find(caller: Caller, ref: str) -> Family:
         if families:
             return families[0]
     raise missing_family(ref)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text) if len(text) == 36 else None
-    except ValueError:
-        return None
 
 
 def family_target(family: Family) -> Target:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from images.admin import dashboard, formatting
 from images.admin.actions import require
 from images.admin.shortcuts import get_image_or_404
+from images.attributes import parse_uuid
 from images.models import OPEN_STATUSES, Image, Status, Transfer, TransferStatus
 
 MAX_IMAGES = 200  # in one request
@@ -50,17 +50,10 @@ def newest_transfers(image: Image) -> list[Transfer]:
 def transfers(request: HttpRequest) -> HttpResponse:
     """Return the progress of the transfers in the query ``?ids=A,B``, as JSON."""
     require(request)
-    ids = filter(None, map(_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES]))
-    shown = list(Transfer.objects.filter(pk__in=list(ids)))
+    ids = map(parse_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES])
+    shown = list(Transfer.objects.filter(pk__in=[it for it in ids if it]))
     moving = [formatting.progress(it) for it in shown if _is_open(it)]
     return JsonResponse({"transfers": moving, "state": state(shown)})
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def state(transfers: Iterable[Transfer], image: Image | None = None) -> str:

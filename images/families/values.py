@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 from django.db.models import Field
 
@@ -135,19 +134,16 @@ def _default(name: str) -> Any:
 
 
 def _name(value: object) -> str:
-    if isinstance(value, str) and _NAME.fullmatch(value) and not _is_id(value):
+    if (
+        isinstance(value, str)
+        and _NAME.fullmatch(value)
+        and not attributes.parse_uuid(value)
+    ):
         return value
     raise Invalid(
         "Invalid name: it has at most 63 lower-case letters, digits and . _ -, begins with a "
         "letter or digit, and is no UUID."
     )
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return bool(UUID(text)) and len(text) == 36
-    except ValueError:
-        return False
 
 
 def _owner(value: object) -> str:
