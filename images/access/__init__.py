@@ -7,6 +7,7 @@ from images.access.families import (
     family_target,
     get_family,
     seen_families,
+    shown_families,
 )
 from images.access.namespaces import (
     check_metadef_list,
@@ -93,6 +94,7 @@ __all__ = [
     "seen_by",
     "seen_families",
     "seen_namespaces",
+    "shown_families",
     "shown_namespaces",
     "staff",
     "visible",

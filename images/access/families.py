@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db.models import Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller
-from images.access.rules import Target, check_shown
+from images.access.rules import Target, check_shown, overrides, rule_allows
 from images.attributes import parse_uuid
 from images.models import Family, FamilyScope
 
@@ -24,6 +26,13 @@ def seen_families(caller: Caller) -> QuerySet[Family]:
     if "reader" not in caller.roles:
         return families.none()
     return families.filter(Q(owner=caller.project) | Q(scope=FamilyScope.PUBLIC))
+
+
+def shown_families(caller: Caller, page: Sequence[Family]) -> list[Family]:
+    """Return the families of ``page`` that the policy file does not hide from the caller."""
+    if SHOW not in overrides():
+        return list(page)
+    return [it for it in page if rule_allows(caller, SHOW, family_target(it))]
 
 
 def get_family(caller: Caller, ref: str, *actions: str, lock: bool = False) -> Family:

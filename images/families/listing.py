@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from images import access, errors
 from images.access import Caller
-from images.models import Family, FamilyEvent, FamilyVersion, Image, rows
+from images.models import Family, FamilyEvent, FamilyVersion, Image, positions, rows
 
 STATES: Final = ("candidate", "current", "old", "withdrawn")
 # Columns that lists do not read: a page of them could have hundreds of mebibytes.
@@ -32,22 +32,26 @@ def families(
 
     They come without their descriptions and templates.
     ``image`` is the id of an image, which finds its family; ``marker`` is the id of the last
-    family of the previous page. One query, two with a marker. Raises NotFound for a marker that
-    is no family that the caller sees.
+    family of the previous page. One query, two with a marker, more if the policy file hides all
+    families of a page. Raises NotFound for a marker that is no family that the caller sees.
     """
+    if not access.key_allows(caller, "get_family"):
+        return [], None
     given = {"name": name, "scope": scope, "versions__image": image}
     seen = access.seen_families(caller).select_related("current").defer(*LONG)
     matching = seen.filter(**{it: value for it, value in given.items() if value})
     if marker is not None:
-        last = access.get_family(caller, marker)
-        same = Q(name=last.name, pk__gt=last.pk)
-        matching = matching.filter(Q(name__gt=last.name) | same)
-    found = list(matching.order_by("name", "pk")[: limit + 1])
-    page = found[:limit]
-    shown = [
-        it for it in page if access.may(caller, "get_family", access.family_target(it))
-    ]
-    return shown, str(page[-1].pk) if len(found) > limit else None
+        matching = matching.filter(_after(access.get_family(caller, marker)))
+    while True:
+        found = list(matching.order_by("name", "pk")[: limit + 1])
+        page = found[:limit]
+        shown = access.shown_families(caller, page)
+        if len(found) <= limit:
+            return shown, None
+        if shown:
+            return shown, str(shown[-1].pk)
+        # The link to the next page must not name a family that the caller cannot see.
+        matching = matching.filter(_after(page[-1]))
 
 
 def versions(
@@ -102,6 +106,10 @@ def events(
     found = list(matching[: limit + 1])
     page = found[:limit]
     return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def _after(family: Family) -> Q:
+    return positions.after("name", False, family.name, "pk", family.pk)
 
 
 def _visible(caller: Caller, page: list[FamilyVersion]) -> list[FamilyVersion]:

@@ -173,6 +173,21 @@ def test_a_policy_file_hides_families(api: Any, family: Any, policy: Any) -> Non
     assert api.admin.get(ONE).status_code == 200
 
 
+def test_a_policy_file_that_hides_families_does_not_end_the_list(
+    api: Any, family: Any, policy: Any
+) -> None:
+    hidden = family("a", scope="public")
+    for name in ("b", "c"):
+        family(name)
+
+    policy("""get_family: "'private':%(visibility)s" """)
+
+    first = api.reader.get(f"{FAMILIES}?limit=1").json()
+    assert hidden["id"] not in str(first)
+    second = api.reader.get(first["next"]).json()
+    assert [it["families"][0]["name"] for it in (first, second)] == ["b", "c"]
+
+
 def test_a_policy_file_hides_versions(
     api: Any, family: Any, add: Any, policy: Any
 ) -> None:
