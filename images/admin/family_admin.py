@@ -13,13 +13,13 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from images import attributes, errors, families
+from images import attributes, families
 from images.access import Caller
 from images.admin import family_actions, formatting
 from images.admin.actions import get_caller, may
 from images.admin.add_views import projects
 from images.admin.changelist import shown_project
-from images.admin.namespace_admin import IndentedEncoder
+from images.admin.service_forms import IndentedEncoder, ServiceForm
 from images.families import listing
 from images.models import Family, FamilyEvent, FamilyVersion, Image
 
@@ -44,15 +44,10 @@ TEMPLATE = "admin/images/family/page.html"
 KEEP = ("", _("stays as it is"))
 
 
-class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form with the values of a family; the service checks and saves them.
-
-    Each field also sends the value that the page showed first. So only fields that the user has
-    changed are saved, even if another request has changed the family in the meantime.
-    """
+class FamilyForm(ServiceForm):
+    """The form with the values of a family."""
 
     caller: Caller
-    saved: Family
 
     # A blank at the end counts.
     name_separator = forms.CharField(
@@ -93,37 +88,14 @@ class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
         }
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        for field in self.fields.values():
-            field.show_hidden_initial = self.initial_id is not None
-
-    def full_clean(self) -> None:
-        """Check the values; if they are valid, create or change the family as ``self.saved``.
-
-        The service checks most values as it saves them, so a refusal becomes an error of the form.
-        """
-        super().full_clean()
-        if not self.is_bound or self.errors:
-            return
-        try:
-            self.saved = self._save()
-        except errors.ImageError as error:
-            self.add_error(None, str(error))
-
-    def _save(self) -> Family:
-        names = self.fields if self.initial_id is None else self.changed_data
-        document = {name: self.cleaned_data[name] for name in names}
+    def save_values(self) -> Family:
+        """Create or change the family, and return it. Raises ImageError for a refused value."""
+        document = self.given
         for name in {"visibility", "template"} & document.keys():
             document[name] = document[name] or None  # null restores the default
-        if self.initial_id is None:
+        if self.is_new:
             return families.create(self.caller, document)
-        return families.update(self.caller, self.initial_id, document).family
-
-    @property
-    def initial_id(self) -> str | None:
-        """The id of the family that the form changes; None if it creates one."""
-        return None if self.instance._state.adding else str(self.instance.pk)
+        return families.update(self.caller, str(self.instance.pk), document).family
 
 
 class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]

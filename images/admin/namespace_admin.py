@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django import forms
@@ -12,12 +11,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
-from images import errors
 from images.admin.actions import get_caller
 from images.admin.changelist import shown_project
+from images.admin.service_forms import IndentedEncoder, ServiceForm
 from images.metadefs import files, namespaces, trees
-from images.metadefs.documents import clean_namespace
-from images.metadefs.files import Merge
 from images.models import MetadefNamespace
 
 ATTRIBUTES = (
@@ -31,14 +28,7 @@ ATTRIBUTES = (
 CONTENT = ("resource_type_associations", "properties", "objects", "tags")
 
 
-class IndentedEncoder(json.JSONEncoder):
-    """A JSON encoder that indents, so that people can read and edit the text."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options | {"indent": 2})
-
-
-class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
+class NamespaceForm(ServiceForm):
     """The form with the attributes of a namespace, and its content as JSON."""
 
     content = forms.JSONField(
@@ -63,28 +53,28 @@ class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
             content = {name: document[name] for name in CONTENT if name in document}
             self.initial["content"] = content
 
-    def clean(self) -> dict[str, Any]:
-        """Check the namespace and its content, and store the checked content in ``self.tree``.
+    def clean_content(self) -> dict[str, Any]:
+        """Return the content, without a check of its parts. Raises ValidationError for unknown ones."""
+        content = self.cleaned_data["content"] or {}
+        if isinstance(content, dict) and set(content) <= set(CONTENT):
+            return content
+        raise forms.ValidationError(
+            gettext_lazy("The content must be a JSON object with: %(names)s."),
+            params={"names": ", ".join(CONTENT)},
+        )
 
-        Returns the values of the form. Raises ValidationError if a value is not valid.
+    def save_values(self) -> MetadefNamespace:
+        """Create or change the namespace, and return it. Raises ImageError for a refused value.
+
+        New content replaces all content that the namespace has.
         """
-        values = super().clean() or {}
-        if self.errors:
-            return values
-        content = values.get("content") or {}
-        fields = {name: values[name] for name in ATTRIBUTES if name in values}
-        if not isinstance(content, dict) or not set(content) <= set(CONTENT):
-            names = ", ".join(CONTENT)
-            raise forms.ValidationError(
-                gettext_lazy("The content must be a JSON object with: %(names)s."),
-                params={"names": names},
-            )
-        fields.setdefault("namespace", self.instance.namespace)
-        try:
-            self.tree = clean_namespace({**fields, **content})
-        except errors.ImageError as error:
-            raise forms.ValidationError(str(error)) from None
-        return values
+        document = self.given
+        content = document.pop("content", None)
+        if content is not None:
+            document |= dict.fromkeys(CONTENT) | content
+        if self.is_new:
+            return files.create(document)
+        return files.change(self.instance, document)
 
 
 class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
@@ -128,9 +118,8 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Save the namespace with its content, which replaces the previous content."""
-        files.load(form.tree, Merge.OVERWRITE)
-        obj.pk = MetadefNamespace.objects.get(namespace=obj.namespace).pk
+        """Name the namespace that the form has created or changed."""
+        obj.pk = form.saved.pk
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete the namespace with its content."""

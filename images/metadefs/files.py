@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,38 @@ def load(tree: Tree, merge: Merge = Merge.SKIP) -> str:
                 _delete_named(namespace, tree)
             fill(namespace, tree)
         return _OUTCOMES[merge]
+
+
+def create(document: Mapping[str, Any]) -> MetadefNamespace:
+    """Create a namespace with its content from a document; null is the same as no value.
+
+    Raises Conflict if its name is taken, and the errors of ``clean_namespace``.
+    """
+    tree = clean_namespace(_given(document))
+    with transaction.atomic():
+        namespace = insert(tree.fields)
+        fill(namespace, tree)
+    return namespace
+
+
+def change(namespace: MetadefNamespace, changes: Mapping[str, Any]) -> MetadefNamespace:
+    """Replace the attributes and parts of the content that ``changes`` has; null removes a value.
+
+    All others stay as they are by now. Raises NotFound if the namespace was deleted, and the
+    errors of ``clean_namespace``.
+    """
+    with transaction.atomic():
+        rows = MetadefNamespace.objects.select_for_update()
+        locked = rows.filter(pk=namespace.pk).first()
+        if locked is None:
+            raise errors.NotFound(f"Namespace {namespace.namespace} not found.")
+        document = document_of(with_content(locked))
+        load(clean_namespace(_given({**document, **changes})), Merge.OVERWRITE)
+    return locked
+
+
+def _given(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def _set_fields(namespace: MetadefNamespace, tree: Tree) -> None:

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from imagecatalog.identity.models import Project
+from images.admin.namespace_admin import NamespaceAdmin, NamespaceForm
 from images.metadefs import files
 from images.metadefs.documents import clean_namespace
 from images.models import MetadefNamespace
@@ -87,6 +88,55 @@ def test_a_namespace_is_changed_with_its_content(
     changed = MetadefNamespace.objects.get(pk=namespace.pk)
     assert (changed.namespace, changed.description) == ("OS::Test::Machine", "New.")
     assert not changed.properties.exists()
+
+
+def test_the_form_saves_only_what_the_user_has_changed(
+    root: Client, namespace: MetadefNamespace
+) -> None:
+    path = f"{LIST}{namespace.pk}/change/"
+    shown = root.get(path)
+    fields = shown.context["adminform"].form
+    first = {it.html_initial_name: it.value() for it in fields if it.value()}
+    assert all(f'name="{name}"' in shown.content.decode() for name in first)
+    MetadefNamespace.objects.update(description="theirs")
+    namespace.tags.create(name="theirs")
+
+    unchanged = form(first["initial-content"], description=TREE["description"])
+    response = root.post(path, first | unchanged | {"display_name": "mine"})
+
+    assert response.status_code == 302
+    namespace.refresh_from_db()
+    assert (namespace.display_name, namespace.description) == ("mine", "theirs")
+    assert namespace.tags.filter(name="theirs").exists()
+    assert namespace.properties.exists()
+
+
+def test_a_namespace_that_is_deleted_meanwhile_stays_deleted(
+    root: Client, namespace: MetadefNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_form = NamespaceAdmin.get_form
+
+    def delete_first(*args: Any, **options: Any) -> Any:
+        MetadefNamespace.objects.all().delete()
+        return get_form(*args, **options)
+
+    monkeypatch.setattr(NamespaceAdmin, "get_form", delete_first)
+
+    response = root.post(f"{LIST}{namespace.pk}/change/", form({}, description="New."))
+
+    assert "OS::Test::Machine not found" in response.content.decode()
+    assert not MetadefNamespace.objects.exists()
+
+
+def test_a_namespace_that_another_user_adds_meanwhile_is_not_replaced(
+    root: Client, namespace: MetadefNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NamespaceForm, "validate_unique", lambda form: None)
+
+    response = root.post(f"{LIST}add/", form({}, namespace="OS::Test::Machine"))
+
+    assert "exists already" in response.content.decode()
+    assert namespace.properties.exists()
 
 
 @pytest.mark.parametrize(

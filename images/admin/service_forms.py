@@ -1,0 +1,61 @@
+"""The base of the model forms whose values the service checks and saves, and JSON in such forms."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.db.models import Model
+
+from images import errors
+
+
+class IndentedEncoder(json.JSONEncoder):
+    """A JSON encoder that indents, so that people can read and edit the text."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"indent": 2})
+
+
+class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A model form that creates or changes its object by the service, as it is validated.
+
+    Each field also sends the value that the page showed first. So only fields that the user has
+    changed are saved, even if another request has changed the object in the meantime.
+    """
+
+    saved: Model
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for field in self.fields.values():
+            field.show_hidden_initial = not self.is_new
+
+    def full_clean(self) -> None:
+        """Check the values; if they are valid, create or change the object as ``self.saved``.
+
+        The service checks most values as it saves them, so a refusal becomes an error of the form.
+        """
+        super().full_clean()
+        if not self.is_bound or self.errors:
+            return
+        try:
+            self.saved = self.save_values()
+        except errors.ImageError as error:
+            self.add_error(None, str(error))
+
+    def save_values(self) -> Model:
+        """Create or change the object by the service, and return it. Raises ImageError."""
+        raise NotImplementedError
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the form creates an object; otherwise it changes one."""
+        return bool(self.instance._state.adding)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The values to save: all values of a new object, else those that the user has changed."""
+        names = self.fields if self.is_new else self.changed_data
+        return {name: self.cleaned_data[name] for name in names}
