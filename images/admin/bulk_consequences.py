@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from images.admin import formatting
 from images.admin.actions import Action
 from images.admin.consequences import restorable_until
+from images.lifecycle import family_members
 from images.models import READABLE_STATUSES, Image, Transfer
 
 
@@ -54,7 +55,12 @@ def deleted_size(action: Action, ids: Sequence[str]) -> int:
 
 def _possible(action: Action) -> Q:
     possible = Q(status__in=action.sources)
-    return possible & Q(protected=False) if action.verb == "delete" else possible
+    return possible & _unprotected() if action.verb == "delete" else possible
+
+
+def _unprotected() -> Q:
+    """Return the condition for images that neither their owner nor their family protects."""
+    return Q(protected=False) & ~family_members.current_images()
 
 
 def _total(ids: Sequence[str], condition: Q) -> Total:
@@ -102,7 +108,7 @@ def _restore(ids: Sequence[str], total: Total) -> list[str]:
 def _delete(ids: Sequence[str], total: Total) -> list[str]:
     if not settings.IMAGECATALOG_DELAYED_DELETE:
         return [*_scrub(ids, total), *_cancelled(ids, image__protected=False)]
-    with_data = _total(ids, Q(protected=False, status__in=READABLE_STATUSES))
+    with_data = _total(ids, _unprotected() & Q(status__in=READABLE_STATUSES))
     without_data = total.images - with_data.images
     sentences = []
     if with_data.images:

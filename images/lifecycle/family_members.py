@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
+from django.db.models import Q
+
 from images import errors
 from images.attributes import FAMILY_PROPERTIES, Changes
 from images.models import Family, FamilyVersion, Image
@@ -65,6 +67,12 @@ def current_in(image: Image) -> Family | None:
     version = version_of(image)
     is_current = version is not None and version.family.current_id == version.pk
     return version.family if version and is_current else None
+
+
+def current_images() -> Q:
+    """Return the query condition for the images that are the current ones of families."""
+    current = Family.objects.exclude(current=None)
+    return Q(pk__in=current.values("current__image"))
 
 
 def version_of(image: Image) -> FamilyVersion | None:

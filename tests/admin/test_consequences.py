@@ -10,6 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from images import families
+from images.access import Caller
 from images.models import Image
 from tests.admin.conftest import LIST
 
@@ -118,6 +120,19 @@ def test_the_page_of_many_images_names_the_sums(
         "Cancels 1 transfer and discards the 96 MiB received so far.\n"
         "1 image will be refused because of its status or protection."
     )
+
+
+def test_the_page_of_many_images_leaves_out_the_current_ones_of_families(
+    root: Client, make_image: MakeImage, member: Caller
+) -> None:
+    current, other = (make_image("active", size=856 * MIB) for _ in range(2))
+    families.create(member, {"name": "debian-13", "architecture": "x86_64"})
+    families.add(member, "debian-13", current.pk, promote=True)
+
+    sentences = many(root, "delete", current, other)
+
+    assert sentences.startswith("Moves 1 image to the trash with its 856 MiB.")
+    assert "1 image will be refused" in sentences
 
 
 @pytest.mark.parametrize(
