@@ -8,12 +8,10 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from images import lifecycle
 from images.admin import formatting
 from images.admin.actions import Action, not_possible
-from images.lifecycle.family_members import current_in
 from images.models import (
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
@@ -32,21 +30,10 @@ def before(action: Action, image: Image) -> str:
 
 
 def _deactivate(image: Image) -> str:
-    blocked = _(
+    return _(
         "Blocks downloads for everyone except administrators. The data (%(size)s) stays "
         "in its stores."
     ) % {"size": _size(image)}
-    family = current_in(image)
-    if family is None:
-        return blocked
-    name = {"name": family.name}
-    return f"{blocked} {_CURRENT % name}"
-
-
-_CURRENT = gettext_lazy(
-    "It stays the current image of family %(name)s: roll the family back, so that users get "
-    "another image."
-)
 
 
 def _reactivate(image: Image) -> str:

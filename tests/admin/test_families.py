@@ -226,6 +226,7 @@ def test_the_page_of_an_image_leads_to_its_family(
     assert page(family) in shown
     assert "Promote another version first" in shown  # why it cannot be deleted
     offered = text(root.get(f"{path}move/deactivate/"))
+    assert "It stays the current image of family debian-13" in offered
     assert page(family, "do/rollback/") in offered
 
 
