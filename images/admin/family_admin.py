@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -98,6 +99,21 @@ class FamilyForm(ServiceForm):
         return families.update(self.caller, str(self.instance.pk), document).family
 
 
+class FamilyList(ChangeList):
+    """The list of families in the admin."""
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: Any = None
+    ) -> QuerySet[Family]:
+        """Return the families, each with current version and number of versions.
+
+        They come without their descriptions and templates, which can be long.
+        """
+        rows: QuerySet[Family] = super().get_queryset(request, exclude_parameters)
+        rows = rows.select_related("current").defer(*listing.LONG)
+        return rows.annotate(number=Count("versions"))
+
+
 class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The admin pages of families."""
 
@@ -119,12 +135,13 @@ class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
     change_form_template = TEMPLATE
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Family]:
-        """Return the families, each with its project's name, current version, number of versions."""
+        """Return the families, each with its project's name."""
         rows: QuerySet[Family] = super().get_queryset(request)
-        rows = rows.select_related("current")
-        return rows.annotate(
-            shown_owner=shown_project("owner"), number=Count("versions")
-        )
+        return rows.annotate(shown_owner=shown_project("owner"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return FamilyList, the class of the list of families."""
+        return FamilyList
 
     @admin.display(description=_("project"))
     def owner_shown(self, family: Any) -> str:

@@ -284,3 +284,4 @@ def test_the_list_asks_as_often_for_many_families_as_for_few(
 
     assert shown.count(">family-") == count
     assert len(queries) <= 8
+    assert not [it for it in queries if '"images_family"."template"' in it["sql"]]

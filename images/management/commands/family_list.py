@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from images.console import CatalogueCommand
+from images.families import listing
 from images.management import projects
 from images.models import Family
 
@@ -20,7 +21,8 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = Family.objects.select_related("current").order_by("name", "pk")
+        found = Family.objects.select_related("current").defer(*listing.LONG)
+        found = found.order_by("name", "pk")
         if options["project"]:
             found = found.filter(owner=projects.owner_id(options["project"]))
         for family in found.iterator():

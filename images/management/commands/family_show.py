@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from images.console import CatalogueCommand
+from images.families import listing
 from images.management.families import REF_HELP, find
 
 
@@ -23,6 +24,7 @@ class Command(CatalogueCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         family = find(options["ref"])
         versions = family.versions.select_related("image").newest_first()
+        versions = versions.defer(*listing.LONG_OF_IMAGES)
         for version in versions.iterator():
             state = version.state(family.current_id)
             self.write_row(
