@@ -27,9 +27,9 @@ SHOWN = 50  # images whose changes are listed
 CONFIRM = "admin/images/family/confirm.html"
 PROMOTE = "images.promote_family"  # permission
 
-# A function that runs an action, with the caller, the family's id, the label of a version and the
-# values of the form.
-Operation = Callable[[Caller, str, str, Mapping[str, Any]], Outcome]
+# A function that runs an action, with the caller, the family's id, and the values of the form; among
+# these, "version" is the label of the version, which is empty for an action on the whole family.
+Operation = Callable[[Caller, str, Mapping[str, Any]], Outcome]
 
 
 class FamilyReasonForm(ReasonForm):
@@ -80,7 +80,7 @@ class FamilyAction:
     dangerous: bool = False
 
 
-def _add(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outcome:
+def _add(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
     label = given["label"]
     return families.add(
         caller,
@@ -92,32 +92,32 @@ def _add(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outc
     )
 
 
-def _promote(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outcome:
-    return families.promote(caller, ref, label, given["reason"])
+def _promote(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
+    return families.promote(caller, ref, given["version"], given["reason"])
 
 
-def _rollback(
-    caller: Caller, ref: str, label: str, given: Mapping[str, Any]
-) -> Outcome:
+def _rollback(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
     withdraw = given.get("withdraw", False)
     return families.rollback(caller, ref, given["reason"], withdraw=withdraw)
 
 
-def _withdraw(
-    caller: Caller, ref: str, label: str, given: Mapping[str, Any]
-) -> Outcome:
-    return families.change(caller, ref, label, given["reason"], withdrawn=True)
+def _withdraw(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
+    return families.change(
+        caller, ref, given["version"], given["reason"], withdrawn=True
+    )
 
 
-def _readmit(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outcome:
-    return families.change(caller, ref, label, given["reason"], withdrawn=False)
+def _readmit(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
+    return families.change(
+        caller, ref, given["version"], given["reason"], withdrawn=False
+    )
 
 
-def _remove(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outcome:
-    return families.remove(caller, ref, label, given["reason"])
+def _remove(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
+    return families.remove(caller, ref, given["version"], given["reason"])
 
 
-def _delete(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> Outcome:
+def _delete(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
     return families.delete(caller, ref, given["reason"])
 
 
@@ -182,7 +182,6 @@ def run(
     family = Family.objects.filter(pk=family_id).first()
     if family is None:
         raise Http404(_("There is no family with this id."))
-    caller, ref = get_caller(request), str(family.pk)
     form = action.form(request.POST or None)
     if not may(request, PROMOTE):
         form.fields.pop("promote", None)
@@ -190,7 +189,8 @@ def run(
         require(request, PROMOTE)
     if request.method == "POST" and form.is_valid():
         try:
-            action.run(caller, ref, label, form.cleaned_data)
+            given = {"version": label, **form.cleaned_data}
+            action.run(get_caller(request), str(family.pk), given)
         except errors.ImageError as error:
             form.add_error(None, str(error))
         else:
@@ -243,7 +243,7 @@ def _preview(
     action: FamilyAction, caller: Caller, family: Family, label: str
 ) -> Outcome:
     with families.dry_run():
-        return action.run(caller, str(family.pk), label, {"reason": ""})
+        return action.run(caller, str(family.pk), {"version": label, "reason": ""})
 
 
 def _rows(changes: list[ImageChange]) -> list[dict[str, Any]]:

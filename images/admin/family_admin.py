@@ -21,10 +21,9 @@ from images.admin.actions import get_caller, may
 from images.admin.add_views import projects
 from images.admin.changelist import shown_project
 from images.admin.service_forms import IndentedEncoder, ServiceForm
-from images.families import listing
+from images.families import listing, values
 from images.models import Family, FamilyEvent, FamilyVersion, Image
 
-FIXED = ("owner", "architecture")
 VALUES = (
     "name",
     "title",
@@ -52,7 +51,10 @@ class FamilyForm(ServiceForm):
 
     # A blank at the end counts.
     name_separator = forms.CharField(
-        label=_("Separator"), required=False, strip=False, max_length=5
+        label=_("Separator"),
+        required=False,
+        strip=False,
+        max_length=values.MAX_SEPARATOR,
     )
     visibility = forms.ChoiceField(
         label=_("When promoted, visibility"),
@@ -72,7 +74,7 @@ class FamilyForm(ServiceForm):
 
     class Meta:
         model = Family
-        fields = (*FIXED, *VALUES)
+        fields = (*values.FIXED, *VALUES)
         widgets = {
             "owner": forms.TextInput(attrs={"list": "projects", "size": 40}),
             "title": forms.TextInput(attrs={"size": 40}),
