@@ -1,21 +1,25 @@
-"""An image attribute is in many lists: each of these tests names the list that forgot one."""
+"""An attribute of images or families is in many lists: each test names the list that forgot one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from images import attributes
 from images.access import operator
+from images.admin.family_admin import FamilyForm
 from images.admin.forms import ImageForm
 from images.api import serializers as v2
+from images.api.catalog import families, family_openapi
 from images.api.v1 import headers
 from images.api.v1 import serializers as v1
 from images.api.v2 import filters, schemas
+from images.families import values
 from images.files import sidecar
-from images.models import Image, rows
+from images.models import Family, Image, rows
 
 INTERNAL = {
     "status_before_delete",
@@ -28,11 +32,21 @@ ELSEWHERE = {"digests", "source_digests", "verified_at", "verified_by"}
 COLUMNS = {field.name for field in Image._meta.concrete_fields}
 ATTRIBUTES = COLUMNS - INTERNAL - ELSEWHERE
 SETTABLE = set(attributes.BASE)
+OF_FAMILIES = {field.name for field in Family._meta.concrete_fields}
+SETTABLE_OF_FAMILIES = OF_FAMILIES - set(values.READ_ONLY)
 
 
 def row() -> rows.Row:
     deleted_at = timezone.now()
     return rows.row_of(Image(name="image")) | {"deleted_at": str(deleted_at)}
+
+
+def family() -> dict[str, Any]:
+    return families.document(Family(name="family", owner="x", architecture="x86_64"))
+
+
+def settable(document: dict[str, Any]) -> dict[str, Any]:
+    return {it: document[it] for it in document if it in SETTABLE_OF_FAMILIES}
 
 
 # (name of the list, its content, the attributes it must have, those it leaves out by intent)
@@ -82,6 +96,31 @@ LISTS: list[tuple[str, Callable[[], Iterable[str]], set[str], set[str]]] = [
     ),
     ("files/sidecar.ATTRIBUTES", lambda: sidecar.ATTRIBUTES, SETTABLE, {"id", "tags"}),
     ("admin/forms.ImageForm", lambda: ImageForm.base_fields, SETTABLE, {"id"}),
+    ("api/catalog/families.document", family, OF_FAMILIES, set()),
+    (
+        "families/values (_CLEANERS)",
+        lambda: values.clean_new(settable(family())),
+        SETTABLE_OF_FAMILIES,
+        set(),
+    ),
+    (
+        "api/catalog/family_openapi.components (Family)",
+        lambda: family_openapi.components()["Family"]["properties"],
+        OF_FAMILIES,
+        set(),
+    ),
+    (
+        "api/catalog/family_openapi.components (NewFamily)",
+        lambda: family_openapi.components()["NewFamily"]["properties"],
+        SETTABLE_OF_FAMILIES,
+        set(),
+    ),
+    (
+        "admin/family_admin.FamilyForm",
+        lambda: FamilyForm.base_fields,
+        SETTABLE_OF_FAMILIES,
+        set(),
+    ),
 ]
 
 
