@@ -6,7 +6,7 @@ Only parses them; reads no data.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -83,6 +83,18 @@ def limit(params: QueryDict) -> int:
     number = integer("limit", params.get("limit", "25"))
     if number < 0:
         raise Invalid("The limit must not be negative.")
+    return min(number, MAX_LIMIT)
+
+
+def page_length(params: Mapping[str, str]) -> int:
+    """Return the number of entries on a page of a list that Glance does not have.
+
+    It is the parameter ``limit``, 100 without it. A value above MAX_LIMIT becomes MAX_LIMIT. Raises
+    Invalid if the value is below 1 or not an integer.
+    """
+    number = integer("limit", params.get("limit", "100"))
+    if number < 1:
+        raise Invalid("The limit must be at least 1.")
     return min(number, MAX_LIMIT)
 
 

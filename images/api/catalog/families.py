@@ -53,7 +53,7 @@ class FamilyViewSet(ApiViewSet):
             scope=params.get("scope"),
             image=params.get("image"),
             marker=params.get("marker"),
-            limit=page_limit(request),
+            limit=query.page_length(params),
         )
         links = query.links(FAMILIES, params, marker)
         return responses.json({"families": [*map(_summary, page)], **links})
@@ -159,7 +159,7 @@ class FamilyViewSet(ApiViewSet):
         page, marker = listing.events(
             found,
             marker=None if after is None else query.integer("marker", after),
-            limit=page_limit(request),
+            limit=query.page_length(params),
         )
         is_own = access.owns(caller, found.owner)
         links = query.links(f"{FAMILIES}/{found.pk}/history", params, marker)
@@ -191,14 +191,6 @@ def get_family(request: Request, name: str) -> Family:
 def clean_ref(name: str) -> str:
     """Return the id or name of a family in a path. Raises Invalid for text that cannot be one."""
     return attributes.clean_text(name, "name of a family")
-
-
-def page_limit(request: Request) -> int:
-    """Return how many entries a page of a list has: 1 to 1000, by default 100. Raises Invalid."""
-    limit = query.integer("limit", request.query_params.get("limit", "100"))
-    if limit < 1:
-        raise errors.Invalid("The limit must be at least 1.")
-    return min(limit, query.MAX_LIMIT)
 
 
 def _summary(family: Family) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from images.api.catalog.families import (
     expected_versions,
     family_response,
     get_family,
-    page_limit,
 )
 from images.errors import Invalid
 from images.families import Outcome, listing, values
@@ -41,7 +40,7 @@ class FamilyVersionViewSet(ApiViewSet):
             found,
             state=params.get("state"),
             marker=params.get("marker"),
-            limit=page_limit(request),
+            limit=query.page_length(params),
         )
         links = query.links(f"{FAMILIES}/{found.pk}/versions", params, marker)
         shown = [_document(version, found.current_id) for version in page]

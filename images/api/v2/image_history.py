@@ -16,7 +16,6 @@ from images.api import query
 from images.http import responses
 from images.http.views import ApiViewSet, get_caller
 
-MAX_LIMIT: Final = 1000  # events on a page
 TIMES: Final = ("since", "until")
 # Parameters that the link to the next page repeats.
 REPEATED: Final = ("actor", "interface", "door", *TIMES, "limit")
@@ -52,7 +51,7 @@ class ImageHistoryViewSet(ApiViewSet):
             image_id,
             **_filters(params),
             after=_marker(params),
-            limit=_limit(params),
+            limit=query.page_length(params),
         )
         # A new owner must not read the values that the image had under its earlier owner.
         handover = None if caller.is_admin else history.last_change_of_owner(image_id)
@@ -88,13 +87,6 @@ def _interface(text: str) -> str:
             f"The interface must be one of: {', '.join(access.INTERFACES)}."
         )
     return text
-
-
-def _limit(params: Params) -> int:
-    limit = query.integer("limit", params.get("limit", "100"))
-    if limit < 1:
-        raise errors.Invalid("The limit must be at least 1.")
-    return min(limit, MAX_LIMIT)
 
 
 def _marker(params: Params) -> int | None:
