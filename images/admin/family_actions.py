@@ -20,7 +20,7 @@ from images.access import Caller
 from images.admin.actions import get_caller, may, require
 from images.admin.formatting import title
 from images.admin.shortcuts import ReasonForm, context
-from images.families import ImageChange, Outcome, values
+from images.families import ImageChange, Outcome
 from images.models import Family, Image
 
 SHOWN = 50  # images whose changes are listed
@@ -81,13 +81,12 @@ class FamilyAction:
 
 
 def _add(caller: Caller, ref: str, given: Mapping[str, Any]) -> Outcome:
-    label = given["label"]
     return families.add(
         caller,
         ref,
         given["image"].strip(),
         given["reason"],
-        label=values.clean_label(label) if label else None,
+        label=given["label"] or None,
         promote=given.get("promote", False),
     )
 

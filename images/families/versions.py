@@ -48,10 +48,12 @@ def add(
 
     The image gets the values of the family's template. ``promote`` makes it current in the same
     transaction. ``expected`` are the versions of which the family must have one; None: any.
-    Raises NotFound, Forbidden, Changed, OverLimit if the family has too many versions, and
-    Conflict if the image is in a family, deleted or of another architecture, if the label is
-    taken, or if the image cannot be promoted.
+    Raises Invalid for a malformed label, NotFound, Forbidden, Changed, OverLimit if the family has
+    too many versions, and Conflict if the image is in a family, deleted or of another architecture,
+    if the label is taken, or if the image cannot be promoted.
     """
+    if label is not None:
+        values.clean_label(label)
     actions = ("manage_family", *(["promote_family"] if promote else []))
     with locked(caller, ref, *actions, expected=expected) as family:
         row = access.get_image(caller, image_id, "modify_image", deleted=True)

@@ -57,13 +57,13 @@ class FamilyVersionViewSet(ApiViewSet):
         )
         if not isinstance(body.get("image"), str):
             raise Invalid("Send the id of the image as 'image'.")
-        label, built = body.get("label"), body.get("build_date")
+        built = body.get("build_date")
         outcome = families.add(
             get_caller(request),
             clean_ref(family),
             attributes.clean_text(body["image"], "id of an image"),
             get_reason(request),
-            label=None if label is None else values.clean_label(label),
+            label=body.get("label"),
             build_date=None if built is None else values.clean_date(built),
             promote=values.clean_flag("promote", body.get("promote", False)),
             expected=expected_versions(request),

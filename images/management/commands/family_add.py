@@ -5,10 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from images import errors, families
-from images.families import values
+from images import families
 from images.management.families import REF_HELP, FamilyCommand
 
 
@@ -33,18 +30,13 @@ class Command(FamilyCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        label = options["label"]
-        try:
-            label = None if label is None else values.clean_label(label)
-        except errors.Invalid as error:
-            raise CommandError(str(error)) from None
         self.change(
             lambda caller: families.add(
                 caller,
                 options["ref"],
                 options["image"],
                 options["reason"],
-                label=label,
+                label=options["label"],
                 promote=options["promote"],
             ),
             options,
