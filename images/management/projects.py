@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from imagecatalog.identity.models import Project
-from images.models import Image, QuotaLimit
+from images.models import Family, Image, QuotaLimit
 
 
 def project_id(text: str) -> str:
@@ -24,9 +24,9 @@ def project_id(text: str) -> str:
 
 
 def owner_id(text: str) -> str:
-    """Return the id of a project that has limits or can own images, given its id or name.
+    """Return the id of a project that has limits or can own images and families, given its id or name.
 
-    An id that is unknown here is returned as it is if images or limits have it, or if
+    An id that is unknown here is returned as it is if images, families or limits have it, or if
     IMAGECATALOG_AUTH is not ``embedded``; Keystone is not asked. Raises CommandError otherwise.
     """
     if project := _find(text):
@@ -34,6 +34,7 @@ def owner_id(text: str) -> str:
     is_known = (
         settings.IMAGECATALOG_AUTH != "embedded"
         or Image.objects.filter(owner=text).exists()
+        or Family.objects.filter(owner=text).exists()
         or QuotaLimit.objects.filter(project=text).exists()
     )
     if not is_known:

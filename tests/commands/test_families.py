@@ -59,6 +59,12 @@ def test_a_family_is_created_filled_and_listed(add: Any) -> None:
     assert (event.verb, event.reason, event.interface) == ("create", "new", "command")
 
 
+def test_the_families_of_a_project_that_is_gone_are_listed() -> None:
+    Family.objects.create(name="old", owner="gone", architecture="x")
+
+    assert run("family_list", "--project", "gone") == "old gone project -\n"
+
+
 def test_a_template_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "template.json"
     path.write_text('{"min_disk": 2}')
