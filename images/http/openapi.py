@@ -24,6 +24,13 @@ TEXT_OR_NULL: Final[Document] = {"type": ["string", "null"]}
 NUMBER_OR_NULL: Final[Document] = {"type": ["integer", "null"]}
 BYTES: Final[Document] = {"content": {OCTETS: {}}}
 
+REASON: Final[Document] = {
+    "name": "X-Reason",
+    "in": "header",
+    "schema": TEXT,
+    "description": "The reason, for the history.",
+}
+
 # The error status codes of any request that needs a signed-in caller.
 SIGNED_IN: Final = (400, 401, 403, 404, 429, 503)
 WITH_BODY: Final = (408, 413)

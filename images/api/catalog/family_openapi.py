@@ -11,6 +11,7 @@ from images.http.openapi import (
     NUMBER,
     NUMBER_OR_NULL,
     OBJECT,
+    REASON,
     TEXT,
     TEXT_OR_NULL,
     UUID,
@@ -30,7 +31,6 @@ from images.models import FamilyScope, Naming
 
 FAMILY = parameter("path", "family", NOT_EMPTY, "The id or the name of a family.")
 LABEL = parameter("path", "label", NOT_EMPTY, "The label of a version.")
-REASON = parameter("header", "X-Reason", TEXT, "The reason, for the history.")
 CHANGING = [*headers(TEXT, "If-Match"), REASON]
 TEXTS = ("title", "description", "homepage", "image_name", "name_separator")
 ONE = f"{FAMILIES}/{{family}}"

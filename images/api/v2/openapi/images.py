@@ -20,6 +20,7 @@ from images.http.openapi import (
     NOT_EMPTY,
     NUMBER,
     OBJECT,
+    REASON,
     TEXT,
     UUID,
     Document,
@@ -86,7 +87,6 @@ def _one(
 
 def _tags_and_actions() -> Document:
     tag = [IMAGE_ID, parameter("path", "tag", NOT_EMPTY)]
-    reason = parameter("header", "X-Reason", TEXT, "The reason, for the history.")
     done = {204: empty()}
     return {
         f"{IMAGE}/tags/{{tag}}": {
@@ -104,7 +104,7 @@ def _tags_and_actions() -> Document:
                 ImageActionViewSet.restore,
                 done,
                 (409, 413),
-                parameters=[IMAGE_ID, reason],
+                parameters=[IMAGE_ID, REASON],
             )
         },
     }
