@@ -279,9 +279,8 @@ def _events(family: Family) -> list[dict[str, Any]]:
 
 def _namesakes(family: Family) -> list[Image]:
     """Return images outside the family that have its name for users of its project, at most a few."""
-    images = Image.objects.filter(
+    images = Image.objects.existing().filter(
         Q(owner=family.owner) | Q(visibility="public"),
-        deleted_at=None,
         os_hidden=False,
         name=family.name_of_current,
     )
