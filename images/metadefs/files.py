@@ -1,4 +1,4 @@
-"""JSON files with one namespace each, in the format of Glance: loading and writing."""
+"""Namespaces as documents in the format of Glance, and JSON files with one each: loading and writing."""
 
 from __future__ import annotations
 
