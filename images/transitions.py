@@ -15,9 +15,7 @@ from images import errors
 from images.access import Caller, check_owner, missing
 from images.events import record
 from images.models import Image
-from images.models.statements import Statement, compiled
-
-_ID = "\0id"  # a placeholder, which cannot be the id of an image
+from images.models.statements import IMAGE_ID, Statement, compiled
 
 
 @contextmanager
@@ -33,7 +31,7 @@ def locked(
     """
     with transaction.atomic():
         statement = _lock(deleted)
-        rows = Image.objects.raw(statement.sql, statement.bind({_ID: image_id}))
+        rows = Image.objects.raw(statement.sql, statement.bind({IMAGE_ID: image_id}))
         image = next(iter(rows), None)
         if image is None:
             raise missing(image_id)
@@ -46,7 +44,7 @@ def locked(
 def _lock(deleted: bool) -> Statement:
     # Compiled once with a placeholder, because every change of an image executes it.
     images = Image.objects.all() if deleted else Image.objects.existing()
-    return compiled(images.select_for_update().filter(pk=_ID))
+    return compiled(images.select_for_update().filter(pk=IMAGE_ID))
 
 
 def follow(

@@ -12,10 +12,9 @@ from images.access.caller import Caller, implied
 from images.access.rules import check_shown, overrides, rule_allows
 from images.models import Image, Member, rows
 from images.models.rows import Row
-from images.models.statements import Statement
+from images.models.statements import IMAGE_ID, Statement
 
-# Placeholders, which cannot be the id of a project or an image.
-_PROJECT, _ID = "\0project", "\0id"
+_PROJECT = "\0project"  # a placeholder, which cannot be the id of a project
 
 
 def seen_by(caller: Caller) -> Q:
@@ -45,7 +44,7 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
     matching = []
     if caller.roles:
         statement = _by_id(caller.is_admin, deleted)
-        params = statement.bind({_PROJECT: caller.project, _ID: image_id})
+        params = statement.bind({_PROJECT: caller.project, IMAGE_ID: image_id})
         matching = rows.fetch(statement.sql, params)
     if not matching:
         raise missing(image_id)
@@ -59,7 +58,7 @@ def current(image_id: str) -> Row:
     image no longer exists.
     """
     statement = _by_id(is_admin=True, deleted=True)
-    matching = rows.fetch(statement.sql, statement.bind({_ID: image_id}))
+    matching = rows.fetch(statement.sql, statement.bind({IMAGE_ID: image_id}))
     if not matching:
         raise missing(image_id)
     return matching[0]
@@ -123,4 +122,4 @@ def _by_id(is_admin: bool, deleted: bool) -> Statement:
     roles = implied("admin" if is_admin else "reader")
     caller = Caller(user="", project=_PROJECT, roles=roles)
     images = Image.objects.all() if deleted else Image.objects.existing()
-    return rows.statement(images.filter(seen_by(caller), pk=_ID))
+    return rows.statement(images.filter(seen_by(caller), pk=IMAGE_ID))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db.models import QuerySet
+
+# A placeholder for the id of an image, which no image can have.
+IMAGE_ID: Final = "\0id"
 
 
 class Statement(NamedTuple):
