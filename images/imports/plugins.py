@@ -18,7 +18,7 @@ from images.failpoints import failpoint
 from images.imports import conversion
 from images.imports.decompression import decompressed
 from images.imports.request import ImportRequest
-from images.lifecycle import SourceStatement
+from images.lifecycle import NOTHING_STATED, SourceStatement
 from images.models import Image, Transfer, TransferKind
 from images.stores import free_space
 from images.stores.digests import Digests, digesting
@@ -35,7 +35,7 @@ class ArrivingData(NamedTuple):
     """The data of a transfer as plugins change it, and what was stated of it before."""
 
     blocks: Iterator[bytes]
-    source: SourceStatement = SourceStatement()
+    source: SourceStatement = NOTHING_STATED
 
 
 ApplyPlugins = Callable[[Iterator[bytes]], ArrivingData]
@@ -78,7 +78,7 @@ def applied(
     image.properties = {
         name: value for name, value in image.properties.items() if name not in stated
     }
-    source = SourceStatement()
+    source = NOTHING_STATED
     if changes:
         by = "import" if digests else "owner"
         source = SourceStatement({**_by_algorithm(stated), **digests}, by)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from images.lifecycle.caching import cache_later, cache_queued, tidy_cache
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
+    NOTHING_STATED,
     SourceStatement,
     check_pinned_size,
     check_ready,
@@ -75,6 +76,7 @@ from images.lifecycle.uploading import (
 )
 
 __all__ = [
+    "NOTHING_STATED",
     "AddLocation",
     "LocationChange",
     "RemoveLocation",
