@@ -79,16 +79,17 @@ def remove_from_store(
         _require(image, "remove", Status.ACTIVE)
         locations = _active_locations(image)
         stored = [location for location in locations if location.store == store_id]
+        others = [location for location in locations if location.store != store_id]
         if not stored:
             raise errors.NotFound(
                 f"Image {image_id} is not stored in store {store_id}."
             )
-        if len(stored) == len(locations):
+        if not others:
             raise errors.Forbidden(
                 "Cannot delete image data from the only store containing it. Consider "
                 "deleting the image instead."
             )
-        _withdraw(image, stored, actor, reason)
+        _withdraw(image, stored, others, actor, reason)
 
 
 def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -> None:
@@ -227,21 +228,24 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     _require(image, "remove", Status.ACTIVE)
     locations = _active_locations(image)
     chosen = _chosen(locations, change)
-    if len(locations) == 1:
+    others = [location for location in locations if location is not chosen]
+    if not others:
         _empty(image, locations, change.facts, actor, reason)
         return
-    _withdraw(image, [chosen], actor, reason)
+    _withdraw(image, [chosen], others, actor, reason)
 
 
 def _withdraw(
-    image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
+    image: Image,
+    locations: Sequence[ImageLocation],
+    others: Sequence[ImageLocation],
+    actor: Caller,
+    reason: str,
 ) -> None:
-    """Remove locations from an active image that keeps at least one other; record an event.
+    """Remove locations from an active image that keeps the ``others``; record an event.
 
-    Raises Forbidden if only damaged copies would be left.
+    Raises Forbidden if all others are damaged, but not all that are to be removed.
     """
-    removed = [location.pk for location in locations]
-    others = [it for it in _active_locations(image) if it.pk not in removed]
     if all(it.damage for it in others) and not all(it.damage for it in locations):
         raise errors.Forbidden(
             "Cannot delete the only copy of the image data that is not damaged. Replace a "
