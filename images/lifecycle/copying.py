@@ -6,7 +6,7 @@ from images import errors
 from images.access import Caller
 from images.events import record
 from images.lifecycle.storing import writable_store
-from images.lifecycle.uploading import check_copies, further_copies
+from images.lifecycle.uploading import damaged_to_replace, further_copies
 from images.models import (
     OPEN_STATUSES,
     Image,
@@ -66,11 +66,10 @@ def queue_image_copy(
     full quota.
     """
     store_ids = [store.id for store in wanted.stores]
-    check_copies(image, store_ids)
+    replaced = damaged_to_replace(image, store_ids)
     quota.check_uploading(image)
-    more = further_copies(image, store_ids)
     reserved = None  # a copy that replaces a damaged one needs no further space
-    if more:
+    if more := further_copies(store_ids, replaced):
         reserved = quota.reserve(image, image.size, more)
         quota.check_staging(image, image.size or 0)
     transfer = leases.begin(

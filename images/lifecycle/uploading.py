@@ -217,7 +217,9 @@ def _receive(
     if not transfer.is_for_digests:
         more = len(wanted)
         if transfer.keeps_status:
-            more = further_copies(image, [target.store for target in wanted])
+            store_ids = [target.store for target in wanted]
+            damaged = _active(image).exclude(damage="").filter(store__in=store_ids)
+            more = further_copies(store_ids, damaged)
             db.release_connection()
         blocks = quota.reserving(transfer, blocks, copies=more)
     data = CheckedData(
@@ -242,38 +244,19 @@ def _receive(
 def _add_data(
     image: Image, transfer: Transfer, received: Received, actor: Caller
 ) -> None:
-    """Add the copies that a transfer has stored to a locked image; record an event.
+    """Add to a locked image what a transfer has brought, and record an event.
 
     The image becomes active. An image that had data before keeps its status; a transfer for
     digests only adds the digests.
     """
-    facts, copies, failed = received
+    facts, copies, _ = received
     if transfer.is_for_digests:
         _add_digests(image, facts, copies[0], actor)
         return
-    replaced: list[ImageLocation] = []
     if transfer.keeps_status:
-        if image.status not in READABLE_STATUSES:
-            raise heartbeat.gone(transfer)
-        store_ids = [store_id for store_id, _ in copies]
-        check_copies(image, store_ids)
-        check_same(image, facts)
-        replaced = _damaged(image, store_ids)
-        trash_locations(image, replaced)
-    if more := len(copies) - len({it.store for it in replaced}):
-        quota.check_adding(image, facts.size * more, transfer)
-    for store_id, key in copies:
-        ImageLocation.objects.create(image=image, store=store_id, key=key)
-    detail: dict[str, Any] = {"transfer": str(transfer.pk), "size": facts.size}
-    if failed:
-        detail["failed_stores"] = ",".join(failed)
-    if transfer.keeps_status:
-        detail["store"] = ",".join(store_id for store_id, _ in copies)
-        if replaced:
-            detail["replaced"] = [location.pk for location in replaced]
-        save(image)
-        record(image, "copy_image", actor, before=image.status, detail=detail)
+        _add_copies(image, transfer, received, actor)
         return
+    _create_locations(image, transfer, received, len(copies))
     set_facts(image, facts)
     image.pinned = False
     follow(
@@ -282,8 +265,45 @@ def _add_data(
         "receive",
         actor,
         also=DATA_COLUMNS,
-        detail=detail,
+        detail=_detail(transfer, received),
     )
+
+
+def _add_copies(
+    image: Image, transfer: Transfer, received: Received, actor: Caller
+) -> None:
+    """Add copies to a locked image that has data, in place of damaged ones in their stores."""
+    if image.status not in READABLE_STATUSES:
+        raise heartbeat.gone(transfer)
+    store_ids = [store_id for store_id, _ in received.copies]
+    replaced = damaged_to_replace(image, store_ids)
+    check_same(image, received.facts)
+    trash_locations(image, replaced)
+    more = further_copies(store_ids, replaced)
+    _create_locations(image, transfer, received, more)
+    detail = _detail(transfer, received) | {"store": ",".join(store_ids)}
+    if replaced:
+        detail["replaced"] = [location.pk for location in replaced]
+    save(image)
+    record(image, "copy_image", actor, before=image.status, detail=detail)
+
+
+def _create_locations(
+    image: Image, transfer: Transfer, received: Received, more: int
+) -> None:
+    """Create the locations of the stored copies, of which ``more`` need further space in the quota."""
+    if more:
+        quota.check_adding(image, received.facts.size * more, transfer)
+    for store_id, key in received.copies:
+        ImageLocation.objects.create(image=image, store=store_id, key=key)
+
+
+def _detail(transfer: Transfer, received: Received) -> dict[str, Any]:
+    """Return the details of the event that records the end of a transfer."""
+    detail = {"transfer": str(transfer.pk), "size": received.facts.size}
+    if received.failed:
+        detail["failed_stores"] = ",".join(received.failed)
+    return detail
 
 
 def _add_digests(image: Image, facts: DataFacts, copy: Copy, actor: Caller) -> None:
@@ -300,17 +320,9 @@ def _active(image: Image) -> QuerySet[ImageLocation]:
     return image.locations.filter(status=LocationStatus.ACTIVE)
 
 
-def _damaged(image: Image, store_ids: Sequence[str]) -> list[ImageLocation]:
-    """Return the damaged copies in these stores, which a new copy replaces."""
-    return list(_active(image).exclude(damage="").filter(store__in=store_ids))
-
-
-def further_copies(image: Image, store_ids: Sequence[str]) -> int:
-    """Return how many copies an image has in addition once its data is copied to these stores.
-
-    A copy that replaces a damaged one is not counted.
-    """
-    return len(store_ids) - len({it.store for it in _damaged(image, store_ids)})
+def further_copies(store_ids: Sequence[str], replaced: Iterable[ImageLocation]) -> int:
+    """Return the number of copies in these stores that do not replace any of the damaged copies."""
+    return len(store_ids) - len({it.store for it in replaced})
 
 
 def stores_with_data(image: Image) -> list[str]:
@@ -318,18 +330,21 @@ def stores_with_data(image: Image) -> list[str]:
     return list(_active(image).filter(damage="").values_list("store", flat=True))
 
 
-def check_copies(image: Image, store_ids: Sequence[str]) -> None:
-    """Raise Invalid if one of these stores already has the data of a locked image.
+def damaged_to_replace(image: Image, store_ids: Sequence[str]) -> list[ImageLocation]:
+    """Return the damaged copies of a locked image that new copies in these stores replace.
 
-    Damaged copies do not count: new copies replace them. Raises OverLimit if the image would have
-    too many locations.
+    Raises Invalid if one of the stores already has the data without damage, and OverLimit if the
+    image would have too many locations.
     """
-    present = stores_with_data(image)
+    present = list(_active(image))
+    intact = [location.store for location in present if not location.damage]
     for store_id in store_ids:
-        if store_id in present:
+        if store_id in intact:
             raise errors.Invalid(f"Image is already present at store '{store_id}'.")
-    more = further_copies(image, store_ids)
-    attributes.check_location_count(_active(image).count() + more)
+    replaced = [location for location in present if location.store in store_ids]
+    more = further_copies(store_ids, replaced)
+    attributes.check_location_count(len(present) + more)
+    return replaced
 
 
 def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
