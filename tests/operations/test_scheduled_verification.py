@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -36,6 +37,14 @@ def unlimited(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def none_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduled_verification, "_waiting_since", None, raising=False)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The ``time`` of the schedule alone: other threads of this process use the real one."""
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(scheduled_verification, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -150,7 +159,7 @@ def test_a_worker_stops_once_another_process_has_verified_its_copy(
 
 
 def test_it_stops_while_an_import_waits_and_then_reads_on_from_the_same_byte(
-    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+    old: Any, make_image: Any, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, importing = old(LARGE), make_image("importing")
     transfers = Transfer.objects.filter(image=importing)
@@ -165,9 +174,7 @@ def test_it_stops_while_an_import_waits_and_then_reads_on_from_the_same_byte(
 
     monkeypatch.setattr(LocalStore, "open", open_and_wait)
     monkeypatch.setattr(scheduled_verification, "POLL", 0)
-    monkeypatch.setattr(
-        time, "sleep", lambda _: transfers.update(status=TransferStatus.FAILED)
-    )
+    clock.sleep = lambda _: transfers.update(status=TransferStatus.FAILED)
 
     verify_due()
 
@@ -176,7 +183,7 @@ def test_it_stops_while_an_import_waits_and_then_reads_on_from_the_same_byte(
 
 
 def test_an_import_that_keeps_waiting_delays_it_by_ten_minutes_at_most(
-    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+    old: Any, make_image: Any, clock: SimpleNamespace
 ) -> None:
     image, importing = old(), make_image("importing")
     Transfer.objects.filter(image=importing).update(status=TransferStatus.WAITING)
@@ -184,7 +191,7 @@ def test_an_import_that_keeps_waiting_delays_it_by_ten_minutes_at_most(
     seen = []
     for seconds in (0, 599, 601):
         now = 1000.0 + seconds
-        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        clock.monotonic = lambda now=now: now
         verify_due()
         seen.append(is_verified(image))
 
@@ -192,12 +199,11 @@ def test_an_import_that_keeps_waiting_delays_it_by_ten_minutes_at_most(
 
 
 def test_an_import_that_keeps_waiting_does_not_hold_a_copy_that_is_begun(
-    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+    old: Any, make_image: Any, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image, importing = old(LARGE), make_image("importing")
     opened: list[int] = []
     open_file, passed = LocalStore.open, []
-    monotonic = time.monotonic
 
     def open_and_wait(store: LocalStore, key: str, start: int = 0) -> Any:
         Transfer.objects.filter(image=importing).update(status=TransferStatus.WAITING)
@@ -210,8 +216,8 @@ def test_an_import_that_keeps_waiting_does_not_hold_a_copy_that_is_begun(
 
     monkeypatch.setattr(LocalStore, "open", open_and_wait)
     monkeypatch.setattr(scheduled_verification, "POLL", 0)
-    monkeypatch.setattr(time, "sleep", sleep)
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + sum(passed))
+    clock.sleep = sleep
+    clock.monotonic = lambda: time.monotonic() + sum(passed)
 
     verify_due()
 
