@@ -7,8 +7,8 @@ from typing import Final
 NO_BUCKET: Final = "NoSuchBucket"
 NO_CREDENTIALS: Final = "no credentials are set"
 _SET_CREDENTIALS: Final = (
-    "There are no credentials. Set those of the cloud, such as AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY."
+    "There are no credentials. Set the environment variables of the cloud, such as "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 )
 _REGION: Final = "The bucket is in another region. Add it to the URL of the store, like ?region=eu-west-1."
 # A text in an error -> what is wrong, and what to do.

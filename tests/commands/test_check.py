@@ -53,7 +53,8 @@ def test_nothing_is_said_while_all_stores_are_configured(
         (
             "",
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
-            "There are no credentials. Set those of the cloud, such as AWS_ACCESS_KEY_ID",
+            "There are no credentials. Set the environment variables of the cloud, such as "
+            "AWS_ACCESS_KEY_ID",
         ),
     ],
 )

@@ -397,7 +397,7 @@ def test_a_bucket_that_is_not_there_is_no_missing_image(s3: servers.S3) -> None:
         (
             "",
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
-            "There are no credentials. Set those of the cloud",
+            "There are no credentials. Set the environment variables of the cloud",
         ),
     ],
 )
