@@ -19,9 +19,11 @@ from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, Status, Transfer
 from images.operations import consistency, repair
+from images.operations.consistency import fixes
 from images.operations.consistency.objects import needed_of
 from images.stores.http import HttpStore
 from images.stores.local import LocalStore
+from tests.servers import ROOT
 
 DATA = b"the bytes of an image " * 1000
 LONG_AGO = timezone.now() - timedelta(days=30)
@@ -657,3 +659,9 @@ def test_copies_are_found_by_their_keys_and_not_through_all_images() -> None:
 
     assert "images_image USING INDEX sqlite_autoindex_images_image_1 (id=?)" in plan
     assert "(status=?)" not in plan
+
+
+def test_the_alert_about_damaged_copies_gives_the_advice_of_the_commands() -> None:
+    rules = (ROOT / "deploy" / "monitoring" / "rules.yml").read_text()
+
+    assert fixes.DAMAGED in rules

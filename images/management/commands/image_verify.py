@@ -20,7 +20,7 @@ from images.access import operator
 from images.console import CatalogueCommand, age, positive_integer, rate, watching
 from images.models import Image
 from images.operations import consistency, verification
-from images.operations.consistency import Copy
+from images.operations.consistency import Copy, fixes
 from images.stores.circuit_breaker import CircuitBreaker
 
 
@@ -127,8 +127,8 @@ class Command(CatalogueCommand):
     def _fail_if_damaged(self) -> None:
         if self.counts["damaged"]:
             raise CommandError(
-                "Some copies are damaged. Put the right data back under the key, or delete the "
-                "image. image_reconcile --fix removes locations whose data is missing."
+                f"Some copies are damaged. {fixes.DAMAGED} `image_reconcile --fix` removes "
+                "locations whose data is missing."
             )
         if self.counts["unreadable"]:
             raise CommandError(

@@ -15,6 +15,7 @@ from images.console import iso
 from images.management.doctor.result import FAIL, Result, fail, ok, warn
 from images.models import ImageLocation
 from images.operations import health, scheduled_verification
+from images.operations.consistency import fixes
 from images.units import counted
 
 TIMEOUT = 5.0  # seconds
@@ -63,9 +64,7 @@ def verification() -> Iterator[Result]:
             "damage",
             f"{counted(damaged, 'copy', 'copies')} in stores did not have the data of the image "
             "at the last verification",
-            "`image_reconcile` lists them. If another store has an intact copy, copy the image to the "
-            "store again. Otherwise put the right data back under the key and run "
-            "`image_verify`, or delete the image.",
+            f"`image_reconcile` lists them. {fixes.DAMAGED}",
         )
     if not every:
         yield ok("verification", "IMAGECATALOG_VERIFY_EVERY is 0: there is no schedule")

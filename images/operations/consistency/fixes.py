@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from images import errors, lifecycle
 from images.access import Caller
@@ -18,14 +19,20 @@ from images.operations.consistency.finding import Finding
 from images.transfers import reaper
 
 REASON = "found by a consistency check"
+# Advice on a copy whose damage a verification has found.
+DAMAGED: Final = (
+    "If another store has an intact copy, copy the image to the store again. Otherwise put the "
+    "right data back under the key and run `image_verify`, or delete the image."
+)
+# The damage is not recorded yet, so that the store still counts as having the data.
+_UNRECORDED: Final = f"Run `image_verify` for the image. {DAMAGED}"
 ADVICE = {
     "illegal-status": "Write a status of the life cycle into the row, in the database.",
     "no-location": "Delete the image, or add a location that has its bytes.",
     "stray-location": "Report it: no part of the service leaves such a row.",
-    "known-damage": "Put the right bytes back under the key and run image_verify, or delete "
-    "the image.",
-    "wrong-size": "Put the right bytes back under the key, or delete the image.",
-    "wrong-digest": "Put the right bytes back under the key, or delete the image.",
+    "known-damage": DAMAGED,
+    "wrong-size": _UNRECORDED,
+    "wrong-digest": _UNRECORDED,
     "store-unreachable": "Make the store available, or configure it again, and repeat the check.",
     "history": "Report it: rows were changed by hand. History is never rewritten.",
 }
