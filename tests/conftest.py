@@ -146,21 +146,6 @@ def nothing_skipped(report: Any) -> Any:
     return report
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, without connections of threads at its end.
-
-    PostgreSQL does not drop a database to which there are connections.
-    """
-    yield
-    if connection.vendor == "postgresql":
-        others = "datname = current_database() AND pid <> pg_backend_pid()"
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
-            )
-
-
 @pytest.fixture(scope="session", autouse=True)
 def routes() -> None:
     """Made once, as in a server: not from the settings of the test that happens to come first."""
