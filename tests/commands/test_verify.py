@@ -23,6 +23,7 @@ from django.utils import timezone
 from images import stores
 from images.models import Event, Image, ImageLocation
 from tests import servers
+from tests.locations import overwrite
 from tests.web import serving_files
 
 MIB = 1 << 20
@@ -53,10 +54,9 @@ def store(request: pytest.FixtureRequest, settings: Any) -> stores.Store:
 
 
 def damage(image: Image, data: bytes) -> str:
-    key = image.locations.get().key
-    stores.default().delete(key)
-    stores.default().put(key, [data])
-    return key
+    location = image.locations.get()
+    overwrite(location, data)
+    return location.key
 
 
 def summary(good: int = 0, damaged: int = 0, none: int = 0, unread: int = 0) -> str:

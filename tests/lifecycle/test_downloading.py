@@ -12,6 +12,7 @@ import pytest
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Image
+from tests.locations import overwrite
 from tests.servers import S3
 from tests.web import allow_in_process, serving_folder
 
@@ -47,9 +48,7 @@ def flipped(request: pytest.FixtureRequest, make_image: Any) -> Any:
         other = bytearray(data)
         other[len(data) // 2] ^= 1
         if kind == "s3":
-            location = image.locations.get()
-            stores.get("one").delete(location.key)
-            stores.get("one").put(location.key, [bytes(other)])
+            overwrite(image.locations.get(), bytes(other))
         else:
             url, web = request.getfixturevalue("folder")
             (web / "image").write_bytes(other)
@@ -63,9 +62,7 @@ def flipped(request: pytest.FixtureRequest, make_image: Any) -> Any:
 def damaged(make_image: Any) -> Image:
     """An image whose only copy was found to be damaged."""
     image: Image = make_image("active", data=SMALL)
-    location, store = image.locations.get(), stores.default()
-    store.delete(location.key)
-    store.put(location.key, [SMALL[::-1]])
+    overwrite(image.locations.get(), SMALL[::-1])
     image.locations.update(damage="wrong-digest: md5 differs")
     return image
 

@@ -13,6 +13,7 @@ from images.access import Caller
 from images.models import Event, Image, LocationStatus, Transfer
 from images.operations.scheduled_verification import DAMAGED_EVERY, verify_due
 from tests.copies import work
+from tests.locations import overwrite
 
 pytestmark = pytest.mark.django_db
 
@@ -39,9 +40,7 @@ def image(make_image: Any) -> Image:
 
 
 def flip(image: Image, store_id: str = "a") -> None:
-    store, key = stores.get(store_id), image.locations.get(store=store_id).key
-    store.delete(key)
-    store.put(key, [b"The" + DATA[3:]])
+    overwrite(image.locations.get(store=store_id), b"The" + DATA[3:])
 
 
 def copies(image: Image) -> dict[str, list[tuple[str, bool]]]:

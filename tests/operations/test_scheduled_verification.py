@@ -19,6 +19,7 @@ from images.models import Event, Image, ImageLocation, Transfer, TransferStatus
 from images.operations import repair, scheduled_verification, wanted_digests
 from images.operations.scheduled_verification import verify_due
 from images.stores.local import LocalStore
+from tests.locations import overwrite
 from tests.servers import S3
 from tests.web import Quiet, allow_in_process, serving
 
@@ -36,7 +37,7 @@ def unlimited(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def none_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduled_verification, "_waiting_since", None, raising=False)
+    monkeypatch.setattr(scheduled_verification, "_waiting_since", None)
 
 
 @pytest.fixture
@@ -69,11 +70,10 @@ def is_verified(image: Image) -> bool:
 
 def flip(image: Image) -> None:
     """Change one bit of the stored data."""
-    store, key = stores.get(location(image).store), location(image).key
-    data = bytearray(b"".join(store.open(key)))
+    copy = location(image)
+    data = bytearray(b"".join(stores.get(copy.store).open(copy.key)))
     data[len(data) // 2] ^= 1
-    store.delete(key)
-    store.put(key, [bytes(data)])
+    overwrite(copy, bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)])
