@@ -130,10 +130,9 @@ class Part:
         A copy whose bytes were missing does not count: bytes that are there again are right,
         because keys are never reused. Nor does data at a URL that its owner is allowed to change.
         """
-        if self.copy["store"] == stores.HTTP.id and trusts_owners():
-            return False
         damage = str(self.copy["damage"])
-        return damage != "" and not damage.startswith(MISSING)
+        is_wrong = damage != "" and not damage.startswith(MISSING)
+        return is_wrong and not _is_changeable(self.copy)
 
     @property
     def is_whole(self) -> bool:
@@ -168,8 +167,13 @@ class Part:
         return cache.Content(image_id, copy["size"], *digest, checksum)
 
 
+def _is_changeable(copy: Mapping[str, Any]) -> bool:
+    """Return whether the data of a copy is at a URL and its owner is allowed to change it."""
+    return copy["store"] == stores.HTTP.id and trusts_owners()
+
+
 def _digest(copy: Mapping[str, Any]) -> tuple[str, str] | None:
-    if copy["store"] == stores.HTTP.id and trusts_owners():
+    if _is_changeable(copy):
         return None
     algorithm, value = copy["os_hash_algo"], copy["os_hash_value"]
     if value and algorithm in hashlib.algorithms_guaranteed:

@@ -28,7 +28,9 @@ def are_missing(options: Mapping[str, str]) -> bool:
     Clients would ask the metadata service of the machine for credentials, which only Amazon's S3
     accepts. Without an endpoint the store is Amazon's, and the machine can have a role there.
     """
-    own = "endpoint" in " ".join(options) or any(map(os.environ.get, ENDPOINTS))
+    own = any("endpoint" in name for name in options) or any(
+        map(os.environ.get, ENDPOINTS)
+    )
     given = any(map(os.environ.get, VARIABLES)) or any(
         name.lower().endswith(OPTIONS) for name in options
     )
