@@ -18,7 +18,8 @@ from images import errors
 BURST = 10  # minutes of changes that may come at once, after a pause
 SLOTS = 1 << 15
 PROBES = 8  # slots in which a key can be
-NANOSECONDS = 60 * 10**9  # of a minute
+SECOND = 10**9  # nanoseconds
+MINUTE = 60 * SECOND
 # The digest of a key, and when its requests are paid off (monotonic, in nanoseconds). Fractions
 # of seconds would be rounded, and the last request of a burst refused now and then.
 _SLOT = struct.Struct("=Qq")
@@ -36,7 +37,7 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
     """
     if not per_minute:
         return
-    cost = NANOSECONDS // per_minute
+    cost = MINUTE // per_minute
     with _lock:
         now = time.monotonic_ns()
         digest, offset = _find(key)
@@ -46,7 +47,7 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
         if excess <= 0:
             _SLOT.pack_into(_table, offset, digest, until + cost)
     if excess > 0:
-        seconds = math.ceil(excess / 10**9)
+        seconds = math.ceil(excess / SECOND)
         raise errors.TooManyRequests(f"{sentence} Try again in {seconds} s.", seconds)
 
 

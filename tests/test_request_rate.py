@@ -15,13 +15,10 @@ from tests.servers import ROOT
 Count = Callable[[], None]
 
 
-SECOND = 10**9  # ns
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The time in nanoseconds, which a test changes."""
-    now = [10**6 * SECOND]
+    now = [10**6 * request_rate.SECOND]
     monkeypatch.setattr(request_rate.time, "monotonic_ns", lambda: now[0])
     return now
 
@@ -61,7 +58,7 @@ def test_the_time_to_wait_is_the_least_that_is_enough(
     for _ in range(3):
         count()
 
-    clock[0] += SECOND
+    clock[0] += request_rate.SECOND
     count()
     with pytest.raises(TooManyRequests):
         count()
@@ -72,7 +69,7 @@ def test_refused_requests_do_not_count(count: Count, clock: list[int]) -> None:
         with suppress(TooManyRequests):
             count()
 
-    clock[0] += 3 * SECOND
+    clock[0] += 3 * request_rate.SECOND
     for _ in range(3):
         count()
 
