@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from tests.attack import victim
 from tests.attack.figures import Figure
@@ -27,6 +29,10 @@ BUFFER = 64 << 10  # bytes of one read
 WAITING = 4 * BUFFER
 SLOWEST = 1.1  # of the time that the rate allows
 PATIENCE = 3.0  # of this time until a client gives up
+HELD = (
+    1229 << 10
+)  # bytes of sockets that one download through nginx holds, see docs/operations.md
+TCP_MEMORY = Path("/proc/sys/net/ipv4/tcp_mem")  # least, pressure, most; in pages
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ def _drive(
 
 def measure(target: Target, number: int, seconds: float) -> list[Figure]:
     """Serve so many downloads of this length at once, from fifty addresses and projects."""
+    _warn_of_little_memory(number)
     size = int(seconds * RATE)
     endpoints = [_image(target, index, size) for index in range(len(SOURCES))]
     memory = peak = target.memory()
@@ -145,6 +152,19 @@ def measure(target: Target, number: int, seconds: float) -> list[Figure]:
         Figure(f"{name}: failures of others", len(seen.failures), 0),
         Figure(f"{name}: memory", peak - memory, 256, "MiB more"),
     ]
+
+
+def _warn_of_little_memory(number: int) -> None:
+    """Print a hint if the kernel allows sockets less memory than so many downloads hold."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    least, pressure, most = (int(pages) for pages in TCP_MEMORY.read_text().split())
+    if pressure * page < number * HELD:
+        pages = number * HELD // page
+        print(
+            f"net.ipv4.tcp_mem is {least} {pressure} {most}: downloads through nginx will wait for "
+            f"the kernel. Set it to {pages} {pages * 4 // 3} {pages * 2}.",
+            flush=True,
+        )
 
 
 def _image(target: Target, index: int, size: int) -> tuple[Endpoint, str]:
