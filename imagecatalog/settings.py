@@ -596,8 +596,8 @@ IMAGECATALOG_LEASE_SECONDS = env.seconds(
     "IMAGECATALOG_LEASE_SECONDS",
     60,
     minimum=5,
-    help="Seconds without a heartbeat after which a transfer counts as dead (at least "
-    "5). Its partial data is removed one more lease later.",
+    help="Seconds without a heartbeat after which a transfer or a job counts as dead (at least "
+    "5). The partial data of a transfer is removed one more lease later.",
 )
 IMAGECATALOG_TRANSFER_SECONDS = env.seconds(
     "IMAGECATALOG_TRANSFER_SECONDS",
@@ -660,6 +660,11 @@ IMAGECATALOG_TASK_TIME_TO_LIVE = env.seconds(
     "IMAGECATALOG_TASK_TIME_TO_LIVE",
     172800,
     help="Seconds for which an import that has ended is listed as a task.",
+)
+IMAGECATALOG_JOB_TIME_TO_LIVE = env.seconds(
+    "IMAGECATALOG_JOB_TIME_TO_LIVE",
+    2592000,
+    help="Seconds for which a job that has ended is listed.",
 )
 
 # HTTP

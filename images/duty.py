@@ -1,9 +1,10 @@
-"""The class of a duty: a task that the background worker repeats."""
+"""The classes for what the background worker does: duties that it repeats, and waiting work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
+from uuid import UUID
 
 
 class Duty(NamedTuple):
@@ -19,3 +20,10 @@ class Duty(NamedTuple):
     period: float | None = None  # seconds; None: the worker's own interval
     may_block: bool = False
     when_paused: bool = False
+
+
+class Waiting(NamedTuple):
+    """Work that no worker has claimed yet: its id, and the project that it is for."""
+
+    id: UUID
+    owner: str  # empty: no project

@@ -39,6 +39,7 @@ FLOORS: list[set[str]] = [
     {"events", "http", "listing", "history", "metadefs", "pause"},
     {"transitions"},
     {"transfers"},
+    {"job_queue"},
     {"lifecycle"},
     {"uploads", "imports", "files", "operations", "families"},
     {"api", "jobs"},

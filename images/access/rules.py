@@ -191,6 +191,8 @@ RULES: dict[str, Rule] = {
     "get_family": _reader,  # checked for a family, as the next two are
     "manage_family": _own_member,
     "promote_family": _own_member,
+    "get_job": _own_reader,  # checked for a job, as the next one is
+    "manage_job": _own_member,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _reader),
     "metadef_admin": _admin,
     **dict.fromkeys(METADEF_CHANGING, _metadef_admin),
@@ -247,6 +249,8 @@ LIMITS: dict[str, Rule] = {
     "get_family": _anybody,
     "manage_family": _owner,
     "promote_family": _owner,
+    "get_job": _owner,
+    "manage_job": _owner,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _anybody),
     "metadef_admin": _owner,
     **dict.fromkeys(METADEF_CHANGING, _owner),
@@ -258,7 +262,8 @@ LIMITS: dict[str, Rule] = {
 SHOWN_BY: dict[str, str] = {
     **{
         name: "get_image"
-        for name in RULES.keys() - {"get_images", "get_family", *METADEF_LISTS}
+        for name in RULES.keys()
+        - {"get_images", "get_family", "get_job", *METADEF_LISTS}
         if name.startswith(("get_", "download_", "fetch_"))
     },
     **dict.fromkeys(METADEF_READING, "get_metadef_namespace"),

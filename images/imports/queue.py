@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Value
@@ -12,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from images import db, errors, logs
 from images.access import Caller, operator
+from images.duty import Waiting
 from images.imports import methods, plugins, published_digests
 from images.models import (
     READABLE_STATUSES,
@@ -22,13 +22,6 @@ from images.models import (
 )
 from images.transfers import leases
 from images.transitions import follow, locked
-
-
-class Waiting(NamedTuple):
-    """A transfer that no worker has claimed yet: its id, and the owner of its image."""
-
-    transfer_id: UUID
-    owner: str  # of the image; empty: no owner
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:

@@ -1,4 +1,4 @@
-"""The background worker: runs the declared duties and carries out web downloads."""
+"""The background worker: runs the declared duties, and carries out web downloads and jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from imagecatalog.identity import pruning
 from images import logs, outages, pause, process_metrics
 from images.access import operator
 from images.duty import Duty
-from images.jobs.fetch_pool import FetchPool
+from images.imports import queue
+from images.job_queue import leases
+from images.job_queue import pruning as job_pruning
+from images.jobs import kinds
+from images.jobs.fair_pool import FairPool
 from images.lifecycle import caching, deletion
 from images.operations import (
     health,
@@ -28,7 +32,7 @@ from images.uploads import finishing
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-POLL_SECONDS = 1.0  # between two queries for waiting web downloads
+POLL_SECONDS = 1.0  # between two queries for waiting web downloads and jobs
 
 REPORT = Duty("report", health.report, when_paused=True)
 DUTIES: tuple[Duty, ...] = (
@@ -42,14 +46,16 @@ DUTIES: tuple[Duty, ...] = (
     *finishing.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,
+    *leases.DUTIES,
+    *job_pruning.DUTIES,
 )
 
 
-def run(interval: float, downloads: int) -> None:
-    """Run the background worker's periodic duties and web downloads until SIGTERM or SIGINT.
+def run(interval: float, downloads: int, jobs: int) -> None:
+    """Run the background worker's duties, web downloads and jobs until SIGTERM or SIGINT.
 
-    ``interval`` is the period in seconds of duties without a period of their own; ``downloads`` is
-    the number of concurrent web downloads.
+    ``interval`` is the period in seconds of duties without a period of their own; ``downloads`` and
+    ``jobs`` are the numbers of concurrent web downloads and jobs.
     """
     # The signals are waited for, not handled: if two arrive together, the handler of the second
     # could wait for a lock that the handler of the first holds.
@@ -61,19 +67,34 @@ def run(interval: float, downloads: int) -> None:
     for duty in DUTIES:
         if duty.may_block:
             _repeat_in_thread(duty, interval, stop)
-    pool, wait, due, report_due = FetchPool(downloads), 0.0, 0.0, 0.0
+    pools = fetch_pool(downloads), job_pool(jobs)
+    wait, due, report_due = 0.0, 0.0, 0.0
     while not signal.sigtimedwait(STOP_SIGNALS, wait):
         wait = min(POLL_SECONDS, interval)
         if time.monotonic() >= report_due and _attempt(REPORT):
             report_due = time.monotonic() + health.REPORT_SECONDS
-        _attempt(Duty("begin web downloads", pool.begin))
+        for pool in pools:
+            _attempt(Duty(f"begin {pool.what}s", pool.begin))
         if time.monotonic() >= due:
             for duty in DUTIES:
                 if not duty.may_block:
                     _attempt(duty)
             due = time.monotonic() + interval
     stop.set()
-    pool.stop()
+    for pool in pools:
+        pool.interrupt()
+    for pool in pools:
+        pool.stop()
+
+
+def fetch_pool(at_once: int) -> FairPool:
+    """Return the threads that carry out web downloads, at most ``at_once`` at a time."""
+    return FairPool("web download", at_once, queue.next_waiting, queue.carry_out)
+
+
+def job_pool(at_once: int) -> FairPool:
+    """Return the threads that carry out jobs, at most ``at_once`` at a time."""
+    return FairPool("job", at_once, kinds.next_waiting, kinds.carry_out)
 
 
 def _announce_pause() -> None:

@@ -19,6 +19,7 @@ from images.models.image import (
     Image,
     Status,
 )
+from images.models.job import OPEN_JOBS, Job, JobStatus
 from images.models.location import ImageLocation, LocationStatus
 from images.models.lookups import Holds
 from images.models.member import Member, MemberStatus
@@ -53,6 +54,7 @@ from images.models.worker_report import WorkerReport
 __all__ = [
     "DELETED_STATUSES",
     "EDGES",
+    "OPEN_JOBS",
     "OPEN_STATUSES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
@@ -68,6 +70,8 @@ __all__ = [
     "Image",
     "ImageLocation",
     "ImportMethod",
+    "Job",
+    "JobStatus",
     "LocationStatus",
     "Member",
     "MemberStatus",

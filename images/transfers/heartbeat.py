@@ -1,21 +1,21 @@
-"""The heartbeat of a running transfer, which also notices when the transfer was ended."""
+"""The heartbeat of a running transfer or job, which also notices when it was ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import Error
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from images import db, errors, outages, process_metrics
 from images.failpoints import failpoint
-from images.models import (
-    Transfer,
-    TransferStatus,
-)
+from images.models import Job, Transfer, TransferStatus
 from images.transfers.workers import is_dead
 
 
@@ -39,17 +39,25 @@ def at_intervals(transfer: Transfer) -> Callable[[], bool]:
 
     The function raises Gone when the transfer is no longer running.
     """
-    due = time.monotonic() + interval()
+    return every(interval(), partial(send, transfer))
 
-    def beat() -> bool:
+
+def every(seconds: float, act: Callable[[], object]) -> Callable[[], bool]:
+    """Return a function that calls ``act`` if it is due, and returns whether it was due.
+
+    It is due whenever ``seconds`` have passed since the last call ended, and first after as many.
+    """
+    due = time.monotonic() + seconds
+
+    def attempt() -> bool:
         nonlocal due
         if time.monotonic() <= due:
             return False
-        send(transfer)
-        due = time.monotonic() + interval()
+        act()
+        due = time.monotonic() + seconds
         return True
 
-    return beat
+    return attempt
 
 
 def interval() -> float:
@@ -63,20 +71,26 @@ def send(transfer: Transfer) -> None:
     If the database does not answer, the heartbeat is skipped.
     """
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    if not save(running, bytes_received=transfer.bytes_received):
+        raise gone(transfer)
+
+
+def save(running: QuerySet[Any], **progress: object) -> bool:
+    """Save a heartbeat, and the columns ``progress``; return whether the row is still running.
+
+    ``running`` selects the row of a transfer or a job while it is running. If the database does not
+    answer, the heartbeat is skipped, and the result is True.
+    """
     try:
-        updated = running.update(
-            heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
-        )
+        return bool(running.update(heartbeat_at=timezone.now(), **progress))
     except Error as error:
         if not outages.is_outage(error):
             raise
         # A lease is several heartbeats long: the next one may reach the database again.
         outages.record(error)
-        return
+        return True
     finally:
         db.release_connection()  # a broken connection would fail the next heartbeat too
-    if not updated:
-        raise gone(transfer)
 
 
 def gone(transfer: Transfer) -> errors.Gone:
@@ -87,7 +101,7 @@ def gone(transfer: Transfer) -> errors.Gone:
     )
 
 
-def is_silent(transfer: Transfer) -> bool:
-    """Return whether the transfer's process is dead, or its heartbeat is older than a lease."""
+def is_silent(row: Transfer | Job) -> bool:
+    """Return whether the process of a transfer or job is dead, or its heartbeat older than a lease."""
     lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)
+    return row.heartbeat_at < timezone.now() - lease or is_dead(row.worker)

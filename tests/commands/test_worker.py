@@ -22,7 +22,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.duty import Duty
 from images.jobs import worker
-from images.jobs.fetch_pool import FetchPool
+from images.jobs.fair_pool import FairPool
 from images.lifecycle import Source, deletion
 from images.models import Event, Image, Transfer, WorkerPause
 from images.operations import health
@@ -55,8 +55,8 @@ def ask(slow: str, make_image: Any, admin: Caller) -> Any:
 
 
 @pytest.fixture
-def copying(transactional_db: None) -> Iterator[FetchPool]:
-    pool = FetchPool(at_once=2)
+def copying(transactional_db: None) -> Iterator[FairPool]:
+    pool = worker.fetch_pool(at_once=2)
     yield pool
     Slow.go_on.set()
     pool.stop()
@@ -73,7 +73,7 @@ def wait_for(*expected: str) -> None:
         time.sleep(0.02)
 
 
-def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: FetchPool) -> None:
+def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: FairPool) -> None:
     ask("project-a", "project-b", "project-c")
 
     for _ in range(3):
@@ -88,7 +88,7 @@ def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: FetchPool) 
 
 def test_the_log_says_what_is_wrong_with_an_object_store_that_gets_no_data(
     ask: Any,
-    copying: FetchPool,
+    copying: FairPool,
     s3: S3,
     settings: Any,
     caplog: pytest.LogCaptureFixture,
@@ -107,8 +107,8 @@ def test_the_log_says_what_is_wrong_with_an_object_store_that_gets_no_data(
 
 
 @pytest.fixture
-def roomy(transactional_db: None) -> Iterator[FetchPool]:
-    pool = FetchPool(at_once=4)
+def roomy(transactional_db: None) -> Iterator[FairPool]:
+    pool = worker.fetch_pool(at_once=4)
     yield pool
     Slow.go_on.set()
     pool.stop()
@@ -116,7 +116,7 @@ def roomy(transactional_db: None) -> Iterator[FetchPool]:
 
 @pytest.mark.parametrize("hog", ["project-a", None])
 def test_one_owner_leaves_half_of_the_places_to_others(
-    hog: str | None, ask: Any, roomy: FetchPool
+    hog: str | None, ask: Any, roomy: FairPool
 ) -> None:
     ask(hog, hog, hog)
     roomy.begin()
@@ -131,7 +131,7 @@ def test_one_owner_leaves_half_of_the_places_to_others(
 
 
 def test_the_owner_with_the_fewest_under_way_comes_next(
-    ask: Any, roomy: FetchPool
+    ask: Any, roomy: FairPool
 ) -> None:
     ask("project-a", "project-a", "project-b", "project-c", "project-d")
 
@@ -144,7 +144,7 @@ def test_the_owner_with_the_fewest_under_way_comes_next(
 def test_a_worker_that_stops_gives_back_what_it_fetches(
     slow: str, make_image: Any, member: Caller, transactional_db: None
 ) -> None:
-    pool = FetchPool(at_once=2)
+    pool = worker.fetch_pool(at_once=2)
     lifecycle.request_fetch(make_image().pk, Source(slow), Changes(), member)
     pool.begin()
     assert Slow.began.wait(30)

@@ -440,7 +440,7 @@ def test_a_web_download_of_another_project_does_not_wait_for_those_of_one(
     found = queue.next_waiting([], [str(member.project)])
 
     assert found
-    assert Transfer.objects.get(pk=found.transfer_id).image_id == foreign.pk
+    assert Transfer.objects.get(pk=found.id).image_id == foreign.pk
 
 
 def test_only_an_image_without_a_waiting_web_download_is_imported(

@@ -175,7 +175,7 @@ def carry_out_all() -> None:
     """Carry out all waiting transfers as the background worker does, but without a log."""
     while waiting := queue.next_waiting([], []):
         with suppress(*REFUSED):
-            queue.carry_out(waiting.transfer_id)
+            queue.carry_out(waiting.id)
 
 
 def assert_nothing_is_stuck_or_left(image_id: str) -> None:

@@ -50,7 +50,7 @@ def bring_in(image: Image, actor: Caller, store: str = "local") -> None:
     imports.request_import(image.pk, wanted, actor)
     waiting = queue.next_waiting([], [])
     assert waiting
-    queue.carry_out(waiting.transfer_id)
+    queue.carry_out(waiting.id)
 
 
 def objects(store: str = "local") -> list[str]:

@@ -12,8 +12,8 @@ from images.jobs import worker
 class Command(CatalogueCommand):
     help = (
         "Run a background worker. It ends dead transfers, scrubs images that are due, fetches "
-        "web downloads, imports the data of complete resumable uploads, and removes old "
-        "sign-in records. `serve` runs one background worker; any number can run at once."
+        "web downloads, imports the data of complete resumable uploads, carries out jobs, and "
+        "removes old sign-in records. `serve` runs one background worker; any number can run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,6 +30,13 @@ class Command(CatalogueCommand):
             help="number of web downloads at once, at most half of them for one project "
             "(default: %(default)s)",
         )
+        parser.add_argument(
+            "--jobs",
+            type=positive_integer,
+            default=4,
+            help="number of jobs at once, at most half of them for one project "
+            "(default: %(default)s)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker.run(options["interval"], options["copies"])
+        worker.run(options["interval"], options["copies"], options["jobs"])
