@@ -126,6 +126,11 @@ METRICS: Final = {
     "worker_last_round_timestamp_seconds": Description(
         Gauge, "When the last round of a duty ended.", ("duty",), "livemax"
     ),
+    "jobs_total": Description(
+        Counter,
+        "Jobs that have ended, by kind and status: succeeded, failed or cancelled.",
+        ("kind", "status"),
+    ),
     "component_restarts_total": Description(
         Counter,
         "Restarts of a component (web, worker) that had ended by itself.",

@@ -102,6 +102,9 @@ WITHIN = {
     "get_family": "admin member reader",
     "manage_family": "admin member",
     "promote_family": "admin member",
+    # The same for the project of a job.
+    "get_job": "admin member reader",
+    "manage_job": "admin member",
 }
 ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_image": "admin member reader",

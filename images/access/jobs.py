@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from images import errors
 from images.access.caller import Caller
-from images.access.rules import Target, check_shown, overrides, rule_allows
+from images.access.rules import Target, check, overrides, rule_allows
 from images.models import Job
 
 SHOW = "get_job"
@@ -45,9 +45,9 @@ def get_job(
     """
     seen = seen_jobs(caller).filter(pk=job_id)
     job = (seen.select_for_update() if lock else seen).first()
-    if job is None:
+    if job is None or not rule_allows(caller, SHOW, job_target(job)):
         raise missing_job(job_id)
-    check_shown(caller, job_target(job), SHOW, missing_job(job_id), action)
+    check(caller, action, job_target(job))
     return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -9,8 +10,8 @@ from django.utils import timezone
 
 from images import access, errors
 from images.access import Caller
-from images.job_queue.leases import CANCELLED
-from images.models import OPEN_JOBS, Job, JobStatus
+from images.job_queue import leases
+from images.models import Job, JobStatus
 
 
 def cancel(job_id: UUID, actor: Caller, reason: str = "") -> Job:
@@ -22,15 +23,17 @@ def cancel(job_id: UUID, actor: Caller, reason: str = "") -> Job:
     """
     with transaction.atomic():
         job = access.get_job(actor, job_id, "manage_job", lock=True)
-        if job.status not in OPEN_JOBS:
+        if not job.is_open:
             raise errors.Conflict(
                 f"The job has ended already: it is {job.status}. Nothing was cancelled."
             )
         now = timezone.now()
         job.cancel_requested_at = job.cancel_requested_at or now
-        job.error_code, job.error = CANCELLED, _sentence(actor, reason)
+        job.error_code, job.error = leases.CANCELLED, _sentence(actor, reason)
         if job.status == JobStatus.WAITING:
             job.status, job.finished_at = JobStatus.CANCELLED, now
+            ended = partial(leases.announce_end, job, JobStatus.CANCELLED, job.error)
+            transaction.on_commit(ended)
         job.save(
             update_fields=[
                 "status",

@@ -100,7 +100,7 @@ class RunningJob:
         held = leases.held(job)
         wanted = held.filter(cancel_requested_at=None)
         done, total = job.progress_done, job.progress_total
-        if heartbeat.save(wanted, progress_done=done, progress_total=total):
+        if heartbeat.renew(wanted, progress_done=done, progress_total=total):
             return
         if held.exists():
             raise Cancelled

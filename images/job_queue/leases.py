@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from images import errors
+from images import errors, process_metrics
 from images.duty import Duty
 from images.logs import word
 from images.models import Job, JobStatus
@@ -79,17 +79,6 @@ def end(
 
     A cancelled job keeps the code and the message of the request to cancel it.
     """
-    return _end(held(job), job, status, code, message, result)
-
-
-def _end(
-    running: QuerySet[Job],
-    job: Job,
-    status: JobStatus,
-    code: str = "",
-    message: str = "",
-    result: Mapping[str, object] | None = None,
-) -> bool:
     columns: dict[str, object] = {
         "status": status,
         "finished_at": timezone.now(),
@@ -99,12 +88,18 @@ def _end(
     }
     if code or status != JobStatus.CANCELLED:
         columns |= {"error_code": code, "error": message}
-    ended = bool(running.update(**columns))
+    ended = _update(held(job), columns)
     if ended:
-        level = logging.WARNING if status == JobStatus.FAILED else logging.INFO
-        reason = f" reason={word(message)}" if message else ""
-        log.log(level, "%s", f"job={job.pk} kind={job.kind} to={status}{reason}")
+        announce_end(job, status, message)
     return ended
+
+
+def announce_end(job: Job, status: JobStatus, message: str) -> None:
+    """Log that a job has ended with a status, and count it for the metrics."""
+    process_metrics.count("jobs_total", job.kind, status.value)
+    level = logging.WARNING if status == JobStatus.FAILED else logging.INFO
+    reason = f" reason={word(message)}" if message else ""
+    log.log(level, "%s", f"job={job.pk} kind={job.kind} to={status}{reason}")
 
 
 def give_back(job: Job, error: errors.ImageError, *, failed: bool) -> bool:
@@ -115,18 +110,12 @@ def give_back(job: Job, error: errors.ImageError, *, failed: bool) -> bool:
     same kind and key waits already, that one does the work, and this one ends as cancelled. Returns
     False if this attempt no longer has the job.
     """
-    return _give_back(held(job), job, error, failed)
-
-
-def _give_back(
-    running: QuerySet[Job], job: Job, error: errors.ImageError, failed: bool
-) -> bool:
-    if running.filter(cancel_requested_at__isnull=False).exists():
-        return _end(running, job, JobStatus.CANCELLED)
+    if held(job).filter(cancel_requested_at__isnull=False).exists():
+        return end(job, JobStatus.CANCELLED)
     failures = job.failed_attempts + failed
     if failures >= MOST_FAILURES:
         message = f"{error} The job was tried {failures} times."
-        return _end(running, job, JobStatus.FAILED, error.code, message)
+        return end(job, JobStatus.FAILED, error.code, message)
     is_delayed = failed and not isinstance(error, errors.LeaseExpired)
     delay = backoff.delay(FIRST_DELAY, failures - 1) if is_delayed else timedelta()
     waiting = {
@@ -137,10 +126,10 @@ def _give_back(
         "error_code": error.code,
         "error": str(error),
     }
-    if _update(running, waiting):
+    if _update(held(job), waiting):
         return True
     later = "A job that was requested later does the same."
-    return _end(running, job, JobStatus.CANCELLED, MERGED, later)
+    return end(job, JobStatus.CANCELLED, MERGED, later)
 
 
 def take_up_dead() -> int:
@@ -149,14 +138,16 @@ def take_up_dead() -> int:
     A worker counts as dead if it has sent no heartbeat for IMAGECATALOG_LEASE_SECONDS, or if it was
     a process of this machine that has ended.
     """
-    died = errors.LeaseExpired("The worker died, or sent no heartbeat for too long.")
     running = Job.objects.filter(status=JobStatus.RUNNING)
-    # A job with a heartbeat that has arrived since it was read is left alone.
-    return sum(
-        _give_back(held(job).filter(heartbeat_at=job.heartbeat_at), job, died, True)
-        for job in running
-        if is_silent(job)
-    )
+    return sum(_take_up(job) for job in running if is_silent(job))
+
+
+def _take_up(job: Job) -> bool:
+    died = errors.LeaseExpired("The worker died, or sent no heartbeat for too long.")
+    with transaction.atomic():
+        # A job with a heartbeat that has arrived since it was read is left alone.
+        found = held(job).select_for_update().first()
+        return bool(found and is_silent(found)) and give_back(job, died, failed=True)
 
 
 def _update(jobs: QuerySet[Job], columns: Mapping[str, object]) -> bool:

@@ -24,4 +24,4 @@ def prune() -> int:
     return removed
 
 
-DUTIES = (Duty("remove old jobs", prune, period=600.0),)
+DUTIES = (Duty("remove old jobs", prune, period=600.0, may_block=True),)

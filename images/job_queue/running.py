@@ -17,7 +17,7 @@ from images.models import Job, JobStatus
 log = logging.getLogger(__name__)
 
 TEMPORARY: Final = (errors.StoreError, errors.StoreFull, errors.LimitsUnknown)
-FAILED: Final = "The service failed while it carried out the job. Look into its log."
+FAILED: Final = "The service failed. The operator finds the reason in its log."
 
 
 def next_waiting(

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from uuid import UUID
 
+from images import process_metrics
 from images.duty import Waiting
 from images.job_queue import JobKind, running
+from images.models import OPEN_JOBS, JobStatus
 
 JOBS: tuple[JobKind, ...] = ()
 KINDS: dict[str, JobKind] = {kind.name: kind for kind in JOBS}
+
+
+def show_counts() -> None:
+    """Let the metrics show a count of ended jobs for each kind and status, also if none has ended.
+
+    Prometheus notices no increase of a count that was not there before.
+    """
+    for kind in KINDS:
+        for status in set(JobStatus) - set(OPEN_JOBS):
+            process_metrics.count("jobs_total", kind, status.value, by=0)
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
@@ -23,3 +35,8 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 def carry_out(job_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry out a waiting job of any kind; see ``images.job_queue.running``."""
     return running.carry_out(job_id, KINDS, stopping)
+
+
+def label(name: str) -> str:
+    """Return the name of a kind of jobs as the admin shows it; its own name if it is unknown here."""
+    return str(KINDS[name].label) if name in KINDS else name

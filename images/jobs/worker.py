@@ -62,6 +62,7 @@ def run(interval: float, downloads: int, jobs: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     logs.bind(operator("worker").log_context)
     process_metrics.start()
+    kinds.show_counts()
     stop = threading.Event()
     _attempt(Duty("look for a pause", _announce_pause, when_paused=True))
     for duty in DUTIES:

@@ -138,3 +138,13 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the job waits or runs."""
+        return self.status in OPEN_JOBS
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether the job runs although somebody has cancelled it: its worker has not noticed yet."""
+        return self.status == JobStatus.RUNNING and self.cancel_requested_at is not None

@@ -71,11 +71,11 @@ def send(transfer: Transfer) -> None:
     If the database does not answer, the heartbeat is skipped.
     """
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-    if not save(running, bytes_received=transfer.bytes_received):
+    if not renew(running, bytes_received=transfer.bytes_received):
         raise gone(transfer)
 
 
-def save(running: QuerySet[Any], **progress: object) -> bool:
+def renew(running: QuerySet[Any], **progress: object) -> bool:
     """Save a heartbeat, and the columns ``progress``; return whether the row is still running.
 
     ``running`` selects the row of a transfer or a job while it is running. If the database does not
