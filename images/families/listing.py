@@ -42,16 +42,12 @@ def families(
     matching = seen.filter(**{it: value for it, value in given.items() if value})
     if marker is not None:
         matching = matching.filter(_after(access.get_family(caller, marker)))
-    while True:
-        found = list(matching.order_by("name", "pk")[: limit + 1])
-        page = found[:limit]
-        shown = access.shown_families(caller, page)
-        if len(found) <= limit:
-            return shown, None
-        if shown:
-            return shown, str(shown[-1].pk)
-        # The link to the next page must not name a family that the caller cannot see.
-        matching = matching.filter(_after(page[-1]))
+    return positions.page(
+        matching.order_by("name", "pk"),
+        limit,
+        lambda page: access.shown_families(caller, page),
+        _after,
+    )
 
 
 def versions(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
+
+Row = TypeVar("Row", bound=Model)
 
 
 def after(column: str, descending: bool, value: Any, tie_breaker: str, last: Any) -> Q:
@@ -19,3 +22,26 @@ def after(column: str, descending: bool, value: Any, tie_breaker: str, last: Any
     same = Q((column, value), (f"{tie_breaker}__{way}", last))
     # The first condition follows from the others, but lets the database start inside an index.
     return Q((f"{column}__{way}e", value)) & (beyond | same)
+
+
+def page(
+    rows: QuerySet[Row],
+    limit: int,
+    shown: Callable[[list[Row]], list[Row]],
+    following: Callable[[Row], Q],
+) -> tuple[list[Row], str | None]:
+    """Return at most ``limit`` of the sorted ``rows``, and the marker with which the next page begins.
+
+    ``shown`` returns those of a list of rows that the caller can see; ``following`` the condition
+    for the rows after a given one. The marker is the primary key of the last row of the page; None
+    on the last page. One query, more if ``shown`` leaves nothing of a page.
+    """
+    while True:
+        found = list(rows[: limit + 1])
+        visible = shown(found[:limit])
+        if len(found) <= limit:
+            return visible, None
+        if visible:
+            return visible, str(visible[-1].pk)
+        # The link to the next page must not name a row that the caller cannot see.
+        rows = rows.filter(following(found[limit - 1]))

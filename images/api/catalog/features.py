@@ -9,7 +9,7 @@ from images.http import responses
 from images.http.views import ApiViewSet
 
 VERSION = "1.0"
-FEATURES = ("digests", "families", "quotas")
+FEATURES = ("digests", "families", "jobs", "quotas")
 
 
 class FeatureViewSet(ApiViewSet):

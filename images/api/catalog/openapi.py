@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from images.api.catalog import family_openapi
+from images.api.catalog import family_openapi, job_openapi
 from images.api.catalog.features import FeatureViewSet
 from images.api.catalog.image_digests import (
     IMAGES,
@@ -44,6 +44,7 @@ def paths() -> Document:
         **openapi.tagged("Families", family_openapi.paths()),
         **openapi.tagged("Digests", _digests()),
         **openapi.tagged("Quotas", _quotas()),
+        **openapi.tagged("Jobs", job_openapi.paths()),
     }
 
 
@@ -122,6 +123,7 @@ def components() -> Document:
     )
     return {
         **family_openapi.components(),
+        **job_openapi.components(),
         "SameImages": fields(images=many(fields(**image)), first=TEXT, next=TEXT),
         "Digests": digests,
         "Quotas": fields(**dict.fromkeys(limits.UNITS, quota)),

@@ -9,6 +9,7 @@ from images.api.catalog.families import FamilyViewSet
 from images.api.catalog.family_versions import FamilyVersionViewSet
 from images.api.catalog.features import FeatureViewSet
 from images.api.catalog.image_digests import ImageDigestViewSet, SameImageViewSet
+from images.api.catalog.jobs import JobViewSet
 from images.api.catalog.quotas import QuotaViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
@@ -24,6 +25,7 @@ router.register(
     basename="family-version",
 )
 router.register("quotas", QuotaViewSet, basename="quota")
+router.register("jobs", JobViewSet, basename="job")
 
 urlpatterns = [
     re_path(r"^$", FeatureViewSet.as_view({"get": "list"})),
