@@ -6,13 +6,15 @@ from django.contrib import admin
 
 from images.admin.family_admin import FamilyAdmin
 from images.admin.image_admin import ImageAdmin
+from images.admin.job_admin import JobAdmin
 from images.admin.namespace_admin import NamespaceAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
 from images.admin.transfer_admin import TransferAdmin
-from images.models import Family, Image, MetadefNamespace, QuotaLimit, Transfer
+from images.models import Family, Image, Job, MetadefNamespace, QuotaLimit, Transfer
 
 admin.site.register(Family, FamilyAdmin)
 admin.site.register(Image, ImageAdmin)
+admin.site.register(Job, JobAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)
 admin.site.register(Transfer, TransferAdmin)

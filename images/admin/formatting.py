@@ -13,7 +13,15 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from images import units
-from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.models import (
+    Image,
+    Job,
+    JobStatus,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
 
 
 def status(value: str) -> str:
@@ -27,12 +35,12 @@ def badge(status: str) -> SafeString:
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
-def transfer_badge(transfer: Transfer) -> SafeString:
-    """Return the status of a transfer as a coloured label, in HTML."""
+def transfer_badge(work: Transfer | Job) -> SafeString:
+    """Return the status of a transfer or a job as a coloured label, in HTML."""
     return format_html(
         '<span class="badge transfer-{}">{}</span>',
-        transfer.status,
-        transfer.get_status_display(),
+        work.status,
+        work.get_status_display(),
     )
 
 
@@ -108,6 +116,19 @@ def progress(transfer: Transfer) -> dict[str, Any]:
     }
 
 
+def job_progress(job: Job) -> dict[str, Any]:
+    """Return the progress of a job, for pages and for polling, with the keys of ``progress``."""
+    done, total, unit = job.progress_done, job.progress_total, job.progress_unit
+    show = units.size if unit == "bytes" else "{:,}".format
+    words = show(done)
+    if total is not None:
+        words = _("%(part)s of %(whole)s") % {"part": words, "whole": show(total)}
+    if unit and unit != "bytes":
+        words = f"{words} {unit}"
+    percent = min(100, 100 * done // total) if total else None
+    return {"id": str(job.pk), "percent": percent, "words": words, "rate": ""}
+
+
 def bar(transfer: Transfer | None) -> SafeString | str:
     """Return the progress of a transfer as HTML with a progress bar; a dash if there is no transfer.
 
@@ -115,8 +136,16 @@ def bar(transfer: Transfer | None) -> SafeString | str:
     """
     if transfer is None:
         return "–"
-    state = progress(transfer)
-    if transfer.status != TransferStatus.RUNNING:
+    return _bar(progress(transfer), transfer.status == TransferStatus.RUNNING)
+
+
+def job_bar(job: Job) -> SafeString | str:
+    """Return the progress of a job as HTML, with a progress bar while the job runs."""
+    return _bar(job_progress(job), job.status == JobStatus.RUNNING)
+
+
+def _bar(state: dict[str, Any], is_running: bool) -> SafeString | str:
+    if not is_running:
         words: str = state["words"]
         return words
     percent = state["percent"]

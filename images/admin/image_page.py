@@ -33,7 +33,6 @@ from images.http import public_url
 from images.lifecycle import sharing
 from images.lifecycle.family_members import version_of
 from images.models import (
-    OPEN_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
@@ -257,7 +256,7 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "rate": formatting.progress(transfer)["rate"],
                 "started": formatting.ago(transfer.started_at),
                 "heartbeat": formatting.ago(transfer.heartbeat_at),
-                "cancel": cancelling and transfer.status in OPEN_STATUSES,
+                "cancel": cancelling and transfer.is_open,
                 "retry": retries and transfer_views.can_retry(transfer),
             }
             for transfer in newest

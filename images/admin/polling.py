@@ -1,4 +1,4 @@
-"""Views that return JSON documents, which admin pages poll to show the progress of transfers.
+"""Views that return JSON documents, which admin pages poll to show the progress of transfers and jobs.
 
 Each view makes two or three queries.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -14,7 +15,8 @@ from images.admin import dashboard, formatting
 from images.admin.actions import require
 from images.admin.shortcuts import get_image_or_404
 from images.attributes import parse_uuid
-from images.models import OPEN_STATUSES, Image, Status, Transfer, TransferStatus
+from images.job_queue.listing import LONG
+from images.models import Image, Job, Status, Transfer, TransferStatus
 
 MAX_IMAGES = 200  # in one request
 TRANSFERS = 20  # of an image, on its page
@@ -36,7 +38,7 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
     return JsonResponse(
         {
             "images": _shown({image.pk: image.status}),
-            "transfers": [formatting.progress(it) for it in transfers if _is_open(it)],
+            "transfers": [formatting.progress(it) for it in transfers if it.is_open],
             "state": state(transfers, image),
         }
     )
@@ -50,24 +52,32 @@ def newest_transfers(image: Image) -> list[Transfer]:
 def transfers(request: HttpRequest) -> HttpResponse:
     """Return the progress of the transfers in the query ``?ids=A,B``, as JSON."""
     require(request)
-    ids = map(parse_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES])
-    shown = list(Transfer.objects.filter(pk__in=[it for it in ids if it]))
-    moving = [formatting.progress(it) for it in shown if _is_open(it)]
+    shown = list(Transfer.objects.filter(pk__in=_ids(request)))
+    moving = [formatting.progress(it) for it in shown if it.is_open]
     return JsonResponse({"transfers": moving, "state": state(shown)})
 
 
-def state(transfers: Iterable[Transfer], image: Image | None = None) -> str:
-    """Return a text that changes when an open transfer begins, changes its status or ends.
+def jobs(request: HttpRequest) -> HttpResponse:
+    """Return the progress of the jobs in the query ``?ids=A,B``, as JSON."""
+    require(request)
+    shown = list(Job.objects.filter(pk__in=_ids(request)).defer(*LONG))
+    moving = [formatting.job_progress(it) for it in shown if it.is_open]
+    return JsonResponse({"jobs": moving, "state": state(shown)})
+
+
+def _ids(request: HttpRequest) -> list[UUID]:
+    ids = map(parse_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES])
+    return [it for it in ids if it]
+
+
+def state(work: Iterable[Transfer | Job], image: Image | None = None) -> str:
+    """Return a text that changes when an open transfer or job begins, changes its status or ends.
 
     The status of ``image``, if that is given, is a part of the text. Pages reload when the text
     changes. The status of the image alone would not show that a copy to another store has ended.
     """
-    statuses = [f"{it.pk}={it.status}" for it in transfers if _is_open(it)]
+    statuses = [f"{it.pk}={it.status}" for it in work if it.is_open]
     return " ".join([*([image.status] if image else []), *sorted(statuses)])
-
-
-def _is_open(transfer: Transfer) -> bool:
-    return transfer.status in OPEN_STATUSES
 
 
 def overview(request: HttpRequest) -> HttpResponse:

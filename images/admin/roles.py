@@ -14,6 +14,7 @@ OPERATOR = (
     "fail_image",
     "restore_image",
     "promote_family",
+    "cancel_job",
 )
 MANAGER = (
     *OPERATOR,

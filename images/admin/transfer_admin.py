@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,10 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from images import stores
 from images.admin import formatting, polling
 from images.admin.actions import ACTIONS, may
-from images.admin.changelist import CappedPaginator
+from images.admin.polled_list import FILTER, PolledAdmin
 from images.models import OPEN_STATUSES, Transfer, TransferStatus
 
-FILTER = "admin/images/transfer/filter.html"
 FINISHED = "finished"  # imports only: finished uploads are too many to be useful
 
 
@@ -84,18 +83,11 @@ class StoreFilter(admin.SimpleListFilter):
         return Transfer.objects.into(chosen) & queryset if chosen else queryset
 
 
-class TransferList(ChangeList):
-    """The list of transfers. The page reloads when polling finds that a transfer has changed."""
-
-    @property
-    def state(self) -> str:
-        """A text that changes when a transfer on the page gets another status."""
-        return polling.state(self.result_list)
-
-
-class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
+class TransferAdmin(PolledAdmin):
     """The admin page with the list of transfers. A transfer has no page of its own."""
 
+    title = _("Transfers")
+    empty = _("There are no such transfers.")
     list_display = (
         "named",
         "kind_shown",
@@ -109,31 +101,7 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_filter = (StatusFilter, ("kind", KindFilter), StoreFilter)
     list_select_related = ("image",)
     search_fields = ("image__name", "^image__id")
-    show_facets = admin.ShowFacets.NEVER  # facets would count all transfers
     search_help_text = _("Part of an image's name, or the beginning of its id.")
-    sortable_by = ()
-    actions = None
-    show_full_result_count = False
-    paginator = CappedPaginator
-    list_per_page = 50
-    list_max_show_all = 0
-    change_list_template = "admin/images/transfer/list.html"
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can view images: transfers need no permission of their own."""
-        return may(request, "images.view_image")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: transfers are begun on the page of their image."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: transfers are cancelled and retried, but not changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: transfers are kept for the history of their image."""
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list of transfers and of the JSON document that its page polls."""
@@ -141,10 +109,6 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
         lists = [url for url in super().get_urls() if url.name == name]
         view = self.admin_site.admin_view(polling.transfers)
         return [*lists, path("live/", view, name="images_transfer_live")]
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TransferList]:
-        """Return TransferList, the class of the list of transfers."""
-        return TransferList
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the names of the columns, with links for cancelling only if the user can cancel."""
@@ -160,13 +124,6 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
         """
         failed = request.GET.get("status") == TransferStatus.FAILED
         return ("-ended_at",) if failed else ("-started_at",)
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: Any = None
-    ) -> HttpResponse:
-        """Show the list of transfers."""
-        title = {"title": _("Transfers")}
-        return super().changelist_view(request, title | (extra_context or {}))
 
     @admin.display(description=_("image"))
     def named(self, transfer: Transfer) -> SafeString:
@@ -208,7 +165,7 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("action"))
     def cancel_link(self, transfer: Transfer) -> SafeString | str:
         """Return a link that cancels the transfer, as HTML; empty if it has ended."""
-        if transfer.status not in OPEN_STATUSES:
+        if not transfer.is_open:
             return ""
         url = reverse(
             "admin:images_image_cancel_transfer", args=[transfer.image_id, transfer.pk]

@@ -27,7 +27,6 @@ from images.admin.shortcuts import (
 )
 from images.imports import ImportRequest
 from images.models import (
-    OPEN_STATUSES,
     Image,
     ImageLocation,
     ImportMethod,
@@ -130,7 +129,7 @@ def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespon
     transfer = image.transfers.filter(pk=transfer_id).first()
     if transfer is None:
         raise Http404(_("The image has no transfer with this id."))
-    if transfer.status not in OPEN_STATUSES:
+    if not transfer.is_open:
         ended = _("The transfer has ended already.")
         return redirect_to_image(request, image, ended, "")
     reason = ReasonForm(request.POST if request.method == "POST" else None)

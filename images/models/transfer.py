@@ -190,6 +190,11 @@ class Transfer(models.Model):
         return f"{self.kind} {self.id} ({self.status})"
 
     @property
+    def is_open(self) -> bool:
+        """Whether the transfer waits or runs."""
+        return self.status in OPEN_STATUSES
+
+    @property
     def keeps_status(self) -> bool:
         """Whether the image has data already, and keeps its status while the transfer is open."""
         return self.kind == TransferKind.IMAGE_COPY or self.is_for_digests

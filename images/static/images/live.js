@@ -39,12 +39,12 @@
     }
   }
 
-  function showProgress(transfer) {
-    for (const bar of document.querySelectorAll(`[data-transfer="${transfer.id}"]`)) {
-      if (transfer.percent !== null) bar.value = transfer.percent;
+  function showProgress(work) {
+    for (const bar of document.querySelectorAll(`[data-transfer="${work.id}"]`)) {
+      if (work.percent !== null) bar.value = work.percent;
     }
-    showText("data-words", transfer.id, transfer.words);
-    showText("data-rate", transfer.id, transfer.rate);
+    showText("data-words", work.id, work.words);
+    showText("data-rate", work.id, work.rate);
   }
 
   async function poll() {
@@ -53,10 +53,11 @@
     const state = await response.json();
     for (const [name, text] of Object.entries(state.live || {})) showText("data-live", name, text);
     for (const [id, image] of Object.entries(state.images || {})) showStatus(id, image);
-    for (const transfer of state.transfers || []) showProgress(transfer);
+    const open = [...(state.transfers || []), ...(state.jobs || [])];
+    for (const work of open) showProgress(work);
     if ("state" in page.dataset && state.state !== page.dataset.state) reload();
     const waits = Object.values(state.images || {}).some((image) => transient.has(image.status));
-    return waits || (state.transfers || []).length > 0;
+    return waits || open.length > 0;
   }
 
   async function round() {
