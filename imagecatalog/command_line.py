@@ -7,6 +7,8 @@ GROUPS = {
         "serve": "serve the API and the browser admin",
         "image_worker": "run a background worker alone",
         "worker_resume": "let the background workers work after a restore",
+        "job_list": "list jobs of the background workers",
+        "job_cancel": "cancel a job",
         "migrate": "prepare or migrate the database",
         "check": "check the configuration, the database and the stores",
         "doctor": "examine the whole installation, and try its parts",

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from images import errors, lifecycle, outages, pause, process_metrics, stores
+from images.job_queue import statistics
 from images.models import (
     OPEN_STATUSES,
     BackupReport,
@@ -74,6 +75,11 @@ METRICS = {
     ),
     "transfers_to_remove": Description(
         "Ended transfers whose partial data is not removed yet."
+    ),
+    "jobs_running": Description("Jobs that run.", "kind"),
+    "jobs_waiting": Description("Jobs that wait for a background worker.", "kind"),
+    "jobs_oldest_waiting_timestamp_seconds": Description(
+        "When the job was requested that waits longest. Missing while none waits."
     ),
     "objects_to_remove": Description(
         "Objects of images that are deleted permanently, which are due to be removed from their "
@@ -179,6 +185,11 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
     yield _family("transfers_waiting", waiting)
     yield _family("transfers_to_remove", reaper.unclean_count())
     yield _family("objects_to_remove", lifecycle.overdue_count())
+    jobs = statistics.open_jobs()
+    yield _family("jobs_running", jobs.running)
+    yield _family("jobs_waiting", jobs.waiting)
+    if jobs.oldest:
+        yield _family("jobs_oldest_waiting_timestamp_seconds", jobs.oldest.timestamp())
     yield from _projects(counts)
     yield _family("worker_paused", pause.current() is not None)
     if backup := BackupReport.objects.first():

@@ -10,9 +10,10 @@ from django.db import Error
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from images import lifecycle
+from images import job_queue, lifecycle
 from images.access import Caller
-from images.models import BackupReport, Transfer, TransferTarget
+from images.job_queue import leases
+from images.models import BackupReport, Job, Transfer, TransferTarget
 from images.operations import health, metrics, overview
 from images.transfers import limits
 from tests import samples
@@ -81,6 +82,18 @@ def test_transfers_that_wait_are_counted_with_those_that_run(make_image: Any) ->
 
     found = read()
     assert found["transfers_running", "copy"] == found["transfers_waiting", "copy"] == 1
+
+
+def test_open_jobs_are_counted_by_kind(member: Caller) -> None:
+    assert ("jobs_oldest_waiting_timestamp_seconds",) not in read()
+    job_queue.request("test", member)
+    leases.claim(job_queue.request("test", member), "")
+    Job.objects.update(created_at="1970-01-01T00:01:00Z")
+
+    found = read()
+
+    assert found["jobs_waiting", "test"] == found["jobs_running", "test"] == 1
+    assert found["jobs_oldest_waiting_timestamp_seconds",] == 60
 
 
 def test_partial_data_of_a_successful_import_is_counted(make_image: Any) -> None:

@@ -16,6 +16,7 @@ from images.console import CatalogueCommand
 from images.management.doctor import (
     configuration,
     database,
+    jobs,
     proxies,
     running,
     service,
@@ -46,6 +47,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     storage.all_stores,
     storage.unfinished_uploads,
     service.worker,
+    jobs.jobs,
     service.verification,
 )
 
@@ -53,7 +55,7 @@ WITH_DATABASE: tuple[Check, ...] = (
 class Command(CatalogueCommand):
     help = (
         "Examine this installation: settings, disks, permissions, proxies, backups, database, "
-        "migrations, clock, stores, damaged data and background worker. Writes, reads and deletes "
+        "migrations, clock, stores, damaged data, background worker and jobs. Writes, reads and deletes "
         "an object in each store, and changes nothing else. Prints a line for each check, with what "
         "to do. Exit code 1: a check has failed. With --show-settings, --live or --ready it does "
         "only that."

@@ -99,8 +99,8 @@ class Command(CatalogueCommand):
         with suppress(CommandError):  # raised for findings, which are printed
             call_command("image_reconcile")
         self.stdout.write(
-            "The background workers are paused: nothing is deleted permanently, and no import "
-            "begins. Read the report, then run worker_resume."
+            "The background workers are paused: nothing is deleted permanently, and no import or "
+            "job begins. Read the report, then run worker_resume."
         )
 
 

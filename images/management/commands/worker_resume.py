@@ -11,8 +11,8 @@ from images.console import CatalogueCommand, iso
 class Command(CatalogueCommand):
     help = (
         "Let the background workers work again after a restore. They then delete permanently what "
-        "is due in the trash, end the transfers that ran when the backup was made, and remove "
-        "the partial data of those."
+        "is due in the trash, end the transfers that ran when the backup was made, remove the "
+        "partial data of those, and carry out the jobs that had not ended then."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
