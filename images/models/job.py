@@ -73,25 +73,22 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started"), null=True)  # the last attempt
     heartbeat_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(_("finished"), null=True)
-    worker = models.CharField(
-        max_length=255, blank=True, db_default="", help_text="name of the process"
-    )
+    # The name of the process.
+    worker = models.CharField(_("worker"), max_length=255, blank=True, db_default="")
     attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
     # Attempts that ended because their worker died or a store failed.
     failed_attempts = models.PositiveIntegerField(default=0, db_default=0)
     cancel_requested_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=32, blank=True, db_default="")
-    error = models.TextField(
-        _("error"), blank=True, db_default="", help_text="message for users"
-    )
+    error = models.TextField(_("error"), blank=True, db_default="")  # for users
     # The caller whose change or request has caused the job.
-    actor = models.CharField(
-        _("user"), max_length=255, blank=True, db_default="", help_text="user id"
-    )
+    actor = models.CharField(_("user"), max_length=255, blank=True, db_default="")
     # Blank: only admins see the job.
     project = models.CharField(_("project"), max_length=255, blank=True, db_default="")
     interface = models.CharField(_("interface"), max_length=16, db_default="")
-    request_id = models.CharField(max_length=64, blank=True, db_default="")
+    request_id = models.CharField(
+        _("request id"), max_length=64, blank=True, db_default=""
+    )
     reason = models.TextField(_("reason"), blank=True, db_default="")
     arguments = models.JSONField(
         default=dict,

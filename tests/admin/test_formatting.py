@@ -17,7 +17,7 @@ from django.contrib import admin
 from django.utils.functional import Promise
 
 from images.admin.image_admin import ImageAdmin
-from images.admin.transfer_admin import TransferAdmin
+from images.admin.polled_list import PolledAdmin
 
 ROOT = Path(__file__).resolve().parents[2]
 GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext"}
@@ -159,7 +159,7 @@ def texts_of(model: Any) -> Iterator[Any]:
     options = model._meta
     yield from (options.app_config.verbose_name, options.verbose_name)
     yield options.verbose_name_plural
-    if isinstance(admin.site._registry.get(model), (ImageAdmin, TransferAdmin)):
+    if isinstance(admin.site._registry.get(model), (ImageAdmin, PolledAdmin)):
         return  # its forms and columns have words of their own
     for field in options.fields:
         if not field.auto_created:
