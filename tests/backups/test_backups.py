@@ -13,7 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from images import encryption
+from images import encryption, job_queue
+from images.access import Caller
 from images.backups import (
     contents,
     creation,
@@ -22,6 +23,7 @@ from images.backups import (
     postgresql,
     sqlite,
 )
+from images.job_queue import leases
 from images.management import schema
 from images.models import ImageLocation, Transfer, TransferKind, WorkerReport
 from tests.backups.conftest import MARKS, Make
@@ -95,6 +97,19 @@ def test_a_backup_has_no_secrets_of_transfers(
     with restored(path) as database, database.cursor() as cursor:
         cursor.execute("SELECT secret FROM images_transfer ORDER BY status")
         assert cursor.fetchall() == [("",), (contents.REMOVED_SECRET,)]
+
+
+def test_a_restored_catalogue_has_the_jobs_that_had_not_ended(
+    make_backup: Make, member: Caller
+) -> None:
+    job_queue.request("test", member, key="a")
+    leases.claim(job_queue.request("test", member, key="b"), "files")
+
+    path = make_backup()
+
+    with restored(path) as database, database.cursor() as cursor:
+        cursor.execute("SELECT key, status, attempts FROM images_job ORDER BY key")
+        assert cursor.fetchall() == [("a", "waiting", 0), ("b", "running", 1)]
 
 
 @pytest.mark.sqlite
