@@ -1,4 +1,4 @@
-"""The kinds of jobs, which the packages declare, and the threads that carry jobs out."""
+"""The kinds of jobs, which the packages declare, and how a worker carries jobs of all kinds out."""
 
 from __future__ import annotations
 
