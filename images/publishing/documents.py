@@ -1,0 +1,14 @@
+"""JSON files of a published tree, the same bytes for the same content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+
+
+def encode(document: Mapping[str, object]) -> bytes:
+    """Return a document as the content of a JSON file, with its names sorted."""
+    return orjson.dumps(document, option=OPTIONS)

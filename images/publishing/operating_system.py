@@ -1,0 +1,34 @@
+"""The operating system of a version, as the indexes of published trees name it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from images.publishing.snapshot import PublishedFamily, PublishedVersion
+
+
+class OperatingSystem(NamedTuple):
+    """An operating system: ``debian`` and ``13``."""
+
+    name: str
+    release: str
+
+
+def of_properties(properties: Mapping[str, str], family: str) -> OperatingSystem:
+    """Return the operating system that an image's properties name.
+
+    The name of the family stands for what they do not name.
+    """
+    return OperatingSystem(
+        properties.get("os_distro") or family, properties.get("os_version") or family
+    )
+
+
+def merged_properties(
+    family: PublishedFamily, version: PublishedVersion
+) -> Mapping[str, str]:
+    """Return the properties of a version; the template of its family has those that are missing."""
+    template = family.template.get("properties")
+    defaults = template if isinstance(template, Mapping) else {}
+    return {**defaults, **version.properties}

@@ -1,0 +1,23 @@
+"""Paths of published files, relative to the root of their tree."""
+
+from __future__ import annotations
+
+from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
+
+ARCHIVE = "meta.tar.xz"
+DOCUMENT = "meta.json"
+
+
+def folder(family: PublishedFamily, version: PublishedVersion) -> str:
+    """Return the path of a version's folder, such as images/debian-13/20260131."""
+    return f"images/{family.name}/{version.label}"
+
+
+def image_file(family: PublishedFamily, version: PublishedVersion) -> str:
+    """Return the path of a version's file."""
+    return f"{folder(family, version)}/{file_name(family.name, version)}"
+
+
+def archive_file(family: PublishedFamily, version: PublishedVersion) -> str:
+    """Return the path of the small archive that describes a version to Incus and LXD."""
+    return f"{folder(family, version)}/{ARCHIVE}"

@@ -1,0 +1,177 @@
+"""The indexes that Incus, LXD and the simplestreams tools read.
+
+`products` makes the part of one family, which can be kept; `images` and `index` put the parts
+together. Format: https://git.launchpad.net/simplestreams/tree/doc; what Incus and LXD read is in
+shared/simplestreams of their sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from email.utils import format_datetime
+from typing import Any, Final
+
+from images.publishing import aliases, operating_system, paths
+from images.publishing.snapshot import PublishedFamily, PublishedVersion
+
+INDEX: Final = "streams/v1/index"  # with SUFFIX or SIGNED_SUFFIX
+IMAGES: Final = "streams/v1/images"
+SUFFIX: Final = ".json"
+SIGNED_SUFFIX: Final = ".sjson"  # clearsigned
+PREFIX: Final = "imagecatalog"  # of the names of products
+# In an index, which clients read as a whole. The tree has all versions.
+MOST_VERSIONS: Final = 50
+DEBIAN_ARCHITECTURES: Final = {
+    "aarch64": "arm64",
+    "armv7l": "armhf",
+    "i686": "i386",
+    "loongarch64": "loong64",
+    "ppc64le": "ppc64el",
+    "x86_64": "amd64",
+}
+
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9._+~-]*/[a-z0-9][a-z0-9._+~-]*")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+Document = dict[str, Any]
+
+
+def products(family: PublishedFamily) -> Document:
+    """Return the products of a family, for `images`: one, or none if it has no current disk image.
+
+    Clients take the version with the greatest serial, so versions that are newer than the current
+    one are left out.
+    """
+    current = family.current
+    if current is None or not _items(family, current):
+        return {}
+    offered = [it for it in family.versions if serial(it) <= serial(current)]
+    offered.sort(key=serial, reverse=True)
+    found = operating_system.merged_properties(family, current)
+    system = operating_system.of_properties(found, family.name)
+    architecture = DEBIAN_ARCHITECTURES.get(family.architecture, family.architecture)
+    product = {
+        "arch": architecture,
+        "os": system.name,
+        "release": system.release,
+        "release_title": system.release,
+        "version": system.release,
+        "aliases": ",".join([family.name, *family.aliases, *_derived_alias(found)]),
+        **_support(found, family.updated_at.date()),
+        "versions": {
+            serial(version): {
+                "label": "release",
+                "pubname": f"{family.name}-{version.label}",
+                "items": items,
+            }
+            for version in offered[:MOST_VERSIONS]
+            if (items := _items(family, version))
+        },
+    }
+    return {f"{PREFIX}:{family.name}:{architecture}": product}
+
+
+def serial(version: PublishedVersion) -> str:
+    """Return the name of a version in an index: its build date without dashes, then what makes it unique.
+
+    Incus and LXD ignore versions whose names do not begin with eight digits of a date. A colon is
+    in no label.
+    """
+    day = version.build_date.isoformat().replace("-", "")
+    if version.label.startswith(day) and not version.label[8:9].isdigit():
+        return version.label
+    return f"{day}:{version.label}"
+
+
+def images(parts: Iterable[Mapping[str, Any]], updated: datetime) -> Document:
+    """Return the document images.json of the parts that `products` has made; ``updated`` is in UTC.
+
+    An alias that several products of one architecture have is left out of all of them.
+    """
+    whole = dict(sorted(pair for part in parts for pair in part.items()))
+    claims = []
+    for product in whole.values():
+        name, *others = product["aliases"].split(",")
+        claims.append(aliases.Names(name, others, product["arch"]))
+    return {
+        "content_id": "images",
+        **_kind(updated),
+        "products": {
+            product_id: {**product, "aliases": ",".join([claim.name, *kept])}
+            for (product_id, product), claim, kept in zip(
+                whole.items(), claims, aliases.unambiguous(claims), strict=True
+            )
+        },
+    }
+
+
+def index(product_ids: Iterable[str], updated: datetime, *, signed: bool) -> Document:
+    """Return the document index.json; ``signed``: index.sjson, which leads to signed files."""
+    entry = {
+        **_kind(updated),
+        "path": f"{IMAGES}{SIGNED_SUFFIX if signed else SUFFIX}",
+        "products": sorted(product_ids),
+    }
+    return {
+        "format": "index:1.0",
+        "updated": format_datetime(updated),
+        "index": {"images": entry},
+    }
+
+
+def _kind(updated: datetime) -> Document:
+    return {
+        "datatype": "image-downloads",
+        "format": "products:1.0",
+        "updated": format_datetime(updated),
+    }
+
+
+def _derived_alias(properties: Mapping[str, str]) -> Iterator[str]:
+    """Yield an alias such as debian/13, if the properties of an image make one."""
+    names = properties.get("os_distro", ""), properties.get("os_version", "")
+    alias = "/".join(names).lower()
+    if _ALIAS.fullmatch(alias):
+        yield alias
+
+
+def _support(properties: Mapping[str, str], today: date) -> Document:
+    """Return whether and until when an image is supported, from the property of the SCS standard."""
+    end = properties.get("provided_until", "")
+    if not _DATE.fullmatch(end):
+        return {"supported": True}
+    return {"supported": end >= today.isoformat(), "support_eol": end}
+
+
+def _items(family: PublishedFamily, version: PublishedVersion) -> Document:
+    """Return the files of a version: none if clients could not use it as a disk.
+
+    Incus and LXD use the archive and disk-kvm.img; others use disk1.img, the same file. The
+    combined digest of disk1.img is left out: with both, Incus would have the image twice.
+    """
+    compressed = "." in version.extension
+    if compressed or version.disk_format not in ("qcow2", "raw"):
+        return {}
+    disk = {
+        "path": paths.image_file(family, version),
+        "size": version.size,
+        "sha256": version.sha256,
+    }
+    digests = {"md5": version.md5, "sha512": version.sha512}
+    items = {"disk1.img": {**disk, **{n: it for n, it in digests.items() if it}}}
+    if version.combined_sha256:
+        archive = {
+            "path": paths.archive_file(family, version),
+            "size": len(version.archive),
+            "sha256": hashlib.sha256(version.archive).hexdigest(),
+            "combined_disk-kvm-img_sha256": version.combined_sha256,
+        }
+        items |= {
+            "incus.tar.xz": archive,
+            "lxd.tar.xz": archive,
+            "disk-kvm.img": disk,
+        }
+    return {ftype: {**item, "ftype": ftype} for ftype, item in items.items()}
