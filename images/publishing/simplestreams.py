@@ -1,7 +1,7 @@
 """The indexes that Incus, LXD and the simplestreams tools read.
 
-`products` makes the part of one family, which can be kept; `images` and `index` put the parts
-together. Format: https://git.launchpad.net/simplestreams/tree/doc; what Incus and LXD read is in
+`fragment` makes the part of one family, which can be kept; `documents` puts the parts together.
+Format: https://git.launchpad.net/simplestreams/tree/doc; what Incus and LXD read is in
 shared/simplestreams of their sources.
 """
 
@@ -14,16 +14,11 @@ from datetime import date, datetime
 from email.utils import format_datetime
 from typing import Any, Final
 
-from images.publishing import aliases, operating_system, paths
+from images.publishing import aliases, encoding, operating_system, paths
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
-INDEX: Final = "streams/v1/index"  # with SUFFIX or SIGNED_SUFFIX
-IMAGES: Final = "streams/v1/images"
-SUFFIX: Final = ".json"
-SIGNED_SUFFIX: Final = ".sjson"  # clearsigned
+FOLDER: Final = "streams/v1"
 PREFIX: Final = "imagecatalog"  # of the names of products
-# In an index, which clients read as a whole. The tree has all versions.
-MOST_VERSIONS: Final = 50
 DEBIAN_ARCHITECTURES: Final = {
     "aarch64": "arm64",
     "armv7l": "armhf",
@@ -34,13 +29,12 @@ DEBIAN_ARCHITECTURES: Final = {
 }
 
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._+~-]*/[a-z0-9][a-z0-9._+~-]*")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 Document = dict[str, Any]
 
 
-def products(family: PublishedFamily) -> Document:
-    """Return the products of a family, for `images`: one, or none if it has no current disk image.
+def fragment(family: PublishedFamily) -> Document:
+    """Return the products of a family, for `documents`: one, or none if no disk image is current.
 
     Clients take the version with the greatest serial, so versions that are newer than the current
     one are left out.
@@ -67,7 +61,7 @@ def products(family: PublishedFamily) -> Document:
                 "pubname": f"{family.name}-{version.label}",
                 "items": items,
             }
-            for version in offered[:MOST_VERSIONS]
+            for version in offered
             if (items := _items(family, version))
         },
     }
@@ -86,47 +80,45 @@ def serial(version: PublishedVersion) -> str:
     return f"{day}:{version.label}"
 
 
-def images(parts: Iterable[Mapping[str, Any]], updated: datetime) -> Document:
-    """Return the document images.json of the parts that `products` has made; ``updated`` is in UTC.
+def documents(
+    fragments: Iterable[Mapping[str, Any]], updated: datetime, *, signed: bool
+) -> dict[str, bytes]:
+    """Return the two indexes of a tree by their paths, put together of what `fragment` has made.
 
-    An alias that several products of one architecture have is left out of all of them.
+    ``updated`` is in UTC. With ``signed`` they are those that are to be clearsigned: they have
+    other paths, and one leads to the other. An alias that several products of one architecture
+    have is left out of all of them.
     """
-    whole = dict(sorted(pair for part in parts for pair in part.items()))
-    claims = []
-    for product in whole.values():
-        name, *others = product["aliases"].split(",")
-        claims.append(aliases.Names(name, others, product["arch"]))
-    return {
-        "content_id": "images",
-        **_kind(updated),
-        "products": {
-            product_id: {**product, "aliases": ",".join([claim.name, *kept])}
-            for (product_id, product), claim, kept in zip(
-                whole.items(), claims, aliases.unambiguous(claims), strict=True
-            )
-        },
-    }
-
-
-def index(product_ids: Iterable[str], updated: datetime, *, signed: bool) -> Document:
-    """Return the document index.json; ``signed``: index.sjson, which leads to signed files."""
-    entry = {
-        **_kind(updated),
-        "path": f"{IMAGES}{SIGNED_SUFFIX if signed else SUFFIX}",
-        "products": sorted(product_ids),
-    }
-    return {
-        "format": "index:1.0",
-        "updated": format_datetime(updated),
-        "index": {"images": entry},
-    }
-
-
-def _kind(updated: datetime) -> Document:
-    return {
+    suffix = "sjson" if signed else "json"
+    images = f"{FOLDER}/images.{suffix}"
+    products = dict(sorted(pair for part in fragments for pair in part.items()))
+    kind = {
         "datatype": "image-downloads",
         "format": "products:1.0",
         "updated": format_datetime(updated),
+    }
+    index = {
+        "format": "index:1.0",
+        "updated": format_datetime(updated),
+        "index": {"images": {**kind, "path": images, "products": list(products)}},
+    }
+    whole = {**kind, "content_id": "images", "products": _with_own_aliases(products)}
+    return {
+        f"{FOLDER}/index.{suffix}": encoding.json_file(index),
+        images: encoding.json_file(whole),
+    }
+
+
+def _with_own_aliases(products: Mapping[str, Document]) -> Document:
+    claims = []
+    for product in products.values():
+        name, *others = product["aliases"].split(",")
+        claims.append(aliases.Names(name, others, product["arch"]))
+    return {
+        product_id: {**product, "aliases": ",".join([claim.name, *kept])}
+        for (product_id, product), claim, kept in zip(
+            products.items(), claims, aliases.unambiguous(claims), strict=True
+        )
     }
 
 
@@ -139,11 +131,12 @@ def _derived_alias(properties: Mapping[str, str]) -> Iterator[str]:
 
 
 def _support(properties: Mapping[str, str], today: date) -> Document:
-    """Return whether and until when an image is supported, from the property of the SCS standard."""
-    end = properties.get("provided_until", "")
-    if not _DATE.fullmatch(end):
+    """Return whether and until when an image is supported, from a property of the SCS standard."""
+    try:
+        end = datetime.strptime(properties.get("provided_until", ""), "%Y-%m-%d").date()
+    except ValueError:  # "none", "notice" or missing
         return {"supported": True}
-    return {"supported": end >= today.isoformat(), "support_eol": end}
+    return {"supported": end >= today, "support_eol": end.isoformat()}
 
 
 def _items(family: PublishedFamily, version: PublishedVersion) -> Document:

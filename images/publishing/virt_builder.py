@@ -1,63 +1,65 @@
 """The index that virt-builder reads.
 
-`section` makes the part of one family, which can be kept; `index` puts the parts together. Format:
-virt-builder(1), "Creating and signing the index file".
+`fragment` makes the part of one family, which can be kept; `document` puts the parts together.
+Format: virt-builder(1), "Creating and signing the index file".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
-from images.publishing import aliases, operating_system, paths
+from images.publishing import aliases, paths
 from images.publishing.snapshot import PublishedFamily
 
-FORMATS = ("qcow2", "raw")
+PATH: Final = "index"  # in a tree; the signed one ends with .asc
+FORMATS: Final = ("qcow2", "raw")
 
 Section = dict[str, str]
 
 
-def section(family: PublishedFamily) -> Section | None:
-    """Return the section of a family in the index; None if virt-builder cannot use its current image."""
+def fragment(family: PublishedFamily) -> dict[str, Section]:
+    """Return the section of a family for `document`; none if virt-builder cannot use its current image."""
     current = family.current
     if current is None or current.disk_format not in FORMATS:
-        return None
+        return {}
     _, _, compression = current.extension.partition(".")
     if compression not in ("", "xz"):
-        return None
-    found = operating_system.merged_properties(family, current)
+        return {}
     values = {
         "name": family.title or family.name,
-        "osinfo": found.get("osinfo_id", ""),
+        "osinfo": family.template.get("osinfo_id", ""),
         "arch": family.architecture,
         "file": paths.image_file(family, current),
         "checksum[sha512]": current.sha512,
         "format": current.disk_format,
-        "size": str(current.virtual_size),
-        "compressed_size": str(current.size),
-        "revision": str(family.revision),
+        "size": current.virtual_size,
+        "compressed_size": current.size,
+        "revision": family.revision,
         "aliases": " ".join(family.aliases),
-        "expand": found.get("expand", ""),
+        "expand": family.template.get("expand", ""),
         "notes": family.description.strip(),
     }
-    return {name: value for name, value in values.items() if value}
+    return {family.name: {name: str(it) for name, it in values.items() if it != ""}}
 
 
-def index(sections: Mapping[str, Section]) -> str:
-    """Return the index of the sections that `section` has made; their keys are the names of families.
+def document(fragments: Iterable[Mapping[str, Section]]) -> bytes:
+    """Return the index put together of what `fragment` has made.
 
     An alias that several sections of one architecture have is left out of all of them.
     """
-    ordered = sorted(sections.items())
+    sections = sorted(pair for part in fragments for pair in part.items())
     claims = [
         aliases.Names(name, values.get("aliases", "").split(), values["arch"])
-        for name, values in ordered
+        for name, values in sections
     ]
-    return "\n".join(
+    texts = (
         "".join(_lines(name, {**values, "aliases": " ".join(kept)}))
         for (name, values), kept in zip(
-            ordered, aliases.unambiguous(claims), strict=True
+            sections, aliases.unambiguous(claims), strict=True
         )
     )
+    return "\n".join(texts).encode()
 
 
 def _lines(name: str, values: Section) -> Iterator[str]:

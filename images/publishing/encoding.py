@@ -9,6 +9,6 @@ import orjson
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
-def encode(document: Mapping[str, object]) -> bytes:
-    """Return a document as the content of a JSON file, with its names sorted."""
+def json_file(document: Mapping[str, object]) -> bytes:
+    """Return the content of a JSON file, with the names in the document sorted."""
     return orjson.dumps(document, option=OPTIONS)
