@@ -1,0 +1,239 @@
+"""The pages of what is published: for people, and listings for programs that copy folders."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from images.publishing import pages
+from images.publishing.pages import Entry
+from images.publishing.snapshot import PublishedFamily, PublishedVersion
+from images.publishing.usage import Guide, Site, guides
+
+SITE = Site("https://images.example.org/pub", is_signed=True)
+OLD = PublishedVersion(
+    label="20260131",
+    image_id="5a4d1c5e-4f3e-4d2b-9d55-0a4f8a3f2b11",
+    build_date=date(2026, 1, 31),
+    published_at=datetime(2026, 2, 1, 12, tzinfo=UTC),
+    current=False,
+    disk_format="qcow2",
+    extension="qcow2",
+    size=431_554_560,
+    virtual_size=2 << 30,
+    md5="a" * 32,
+    sha256="b" * 64,
+    sha512="c" * 128,
+    properties={"hw_disk_bus": "scsi", "build_host": "builder-7"},
+    archive=b"archive",
+    combined_sha256="d" * 64,
+    document={},
+)
+NEW = replace(OLD, label="20260228", build_date=date(2026, 2, 28), current=True)
+FAMILY = PublishedFamily(
+    name="debian-13",
+    title="Debian 13",
+    description="Stable.\n\nWith cloud-init.",
+    homepage="https://www.debian.org/",
+    architecture="x86_64",
+    image_name="debian-13",
+    project="",
+    revision=2,
+    aliases=(),
+    template={"osinfo_id": "debian13"},
+    updated_at=datetime(2026, 3, 1, tzinfo=UTC),
+    versions=(NEW, OLD),
+)
+HOSTILE = '<script>alert(1)</script>"\u202e\x07'
+
+
+class Links(HTMLParser):
+    """The tags of a page, and where its links lead."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: set[str] = set()
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "a":
+            self.hrefs.append(dict(attrs)["href"] or "")
+
+    def entries(self) -> list[str]:
+        """As rclone reads a listing: relative links to names in the folder itself."""
+        return sorted(
+            it for it in self.hrefs if re.fullmatch(r"[^/:#?.][^/:#?]*/?", it)
+        )
+
+
+def all_pages(family: PublishedFamily = FAMILY) -> dict[str, bytes]:
+    entries = [Entry("v1/"), Entry("index.json", 812, FAMILY.updated_at)]
+    return {
+        "top": pages.top_page(SITE, [pages.card(family)], entries),
+        "families": pages.families_page(SITE, [pages.card(family)]),
+        "family": pages.family_page(SITE, family),
+        "version": pages.version_page(SITE, family, OLD, entries),
+        "current": pages.version_page(SITE, family, NEW, entries, folder="current"),
+        "folder": pages.folder_page(SITE, "streams/", entries),
+    }
+
+
+def texts(found: list[Guide], name: str) -> str:
+    return "\n".join(
+        block.text for guide in found if guide.name == name for block in guide.blocks
+    )
+
+
+def guide(name: str, site: Site = SITE, **changes: Any) -> str:
+    """The commands of one program, for a family with some other values."""
+    family = replace(FAMILY, **changes)
+    assert family.current
+    return texts(guides(site, family, family.current), name)
+
+
+def test_the_page_of_a_family_has_one_link_for_each_folder_in_it() -> None:
+    links = Links(pages.family_page(SITE, FAMILY))
+
+    assert links.entries() == ["20260131/", "20260228/", "current/"]
+
+
+def test_the_list_of_families_has_one_link_for_each_family() -> None:
+    other = replace(FAMILY, name="rocky-10")
+    page = pages.families_page(SITE, [pages.card(other), pages.card(FAMILY)])
+
+    assert Links(page).entries() == ["debian-13/", "rocky-10/"]
+
+
+@pytest.mark.parametrize("name", ["top", "version", "current", "folder"])
+def test_another_folder_has_one_link_for_each_entry(name: str) -> None:
+    assert Links(all_pages()[name]).entries() == ["index.json", "v1/"]
+
+
+def test_only_the_homepage_is_a_link_to_a_host() -> None:
+    links = {name: Links(page).hrefs for name, page in all_pages().items()}
+
+    hosts = {href for found in links.values() for href in found if ":" in href}
+    assert hosts == {"https://www.debian.org/"}
+    assert not any(href.startswith("/") for found in links.values() for href in found)
+
+
+@pytest.mark.parametrize("name", all_pages())
+def test_a_page_obeys_the_content_security_policy(name: str) -> None:
+    links = Links(all_pages()[name])
+
+    assert not links.tags.keys() & {"script", "style", "form", "iframe", "img"}
+    assert "style" not in links.attributes
+    assert not any(it.startswith("on") for it in links.attributes)
+
+
+@pytest.mark.parametrize("name", all_pages())
+def test_texts_of_users_are_only_text(name: str) -> None:
+    family = replace(
+        FAMILY, title=HOSTILE, description=HOSTILE, image_name=HOSTILE, homepage=""
+    )
+
+    page = all_pages(family)[name].decode()
+
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert "\x07" not in page
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "https:alert(1)", "http://[", "ftp://host/", ""]
+)
+def test_only_a_web_page_is_linked_as_homepage(url: str) -> None:
+    page = pages.family_page(SITE, replace(FAMILY, homepage=url)).decode()
+
+    assert "Homepage" not in page
+    assert "alert(1)" not in page
+
+
+def test_a_family_without_a_current_version_lists_the_others() -> None:
+    page = pages.family_page(SITE, replace(FAMILY, versions=(OLD,)))
+
+    assert Links(page).entries() == ["20260131/"]
+    assert b"no current version" in page
+    assert b"sha256sum" not in page
+
+
+def test_the_name_of_an_image_is_one_word_in_the_shell() -> None:
+    name = "it's $(reboot); `x`"
+
+    words = shlex.split(guide("openstack", image_name=name).replace("\\\n", ""))
+
+    assert words.count(name) == 2  # boot by name, and create
+
+
+def test_the_name_of_an_image_is_a_literal_in_terraform() -> None:
+    text = guide("terraform", image_name='${file("/etc/passwd")}\n')
+
+    literal = re.search(r"name +?= (\".*\")", text)
+    assert literal
+    assert json.loads(literal[1]) == '$${file("/etc/passwd")}\\n'
+
+
+def test_a_copy_in_another_cloud_gets_the_properties_of_the_machine() -> None:
+    text = guide("openstack")
+
+    assert "--property hw_disk_bus=scsi" in text
+    assert "build_host" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "extension", "is_shown"),
+    [
+        ("https://host/pub", "qcow2", True),
+        ("http://host/pub", "qcow2", False),  # they refuse URLs without TLS
+        ("https://host/pub", "raw", False),
+    ],
+)
+def test_incus_is_named_only_if_it_can_use_the_image(
+    url: str, extension: str, is_shown: bool
+) -> None:
+    version = replace(NEW, extension=extension, disk_format=extension)
+
+    text = guide("incus", Site(url), versions=(version,))
+
+    assert bool(text) == is_shown
+
+
+def test_signatures_are_verified_only_if_there_is_a_key() -> None:
+    assert "gpgv" in guide("download")
+    assert "gpgv" not in guide("download", Site(SITE.url))
+    assert "--no-check-signature" in guide("libvirt", Site(SITE.url))
+
+
+def test_commands_sign_in_where_that_is_needed() -> None:
+    site = Site("https://host/pub", needs_sign_in=True)
+
+    assert "curl -u USER -fLO https://host/pub/images/" in guide("download", site)
+    assert "https://USER:PASSWORD@host/pub " in guide("incus", site)
+    assert "image_source_username" in guide("terraform", site)
+
+
+def test_an_unknown_operating_system_is_detected() -> None:
+    template = {"osinfo_id": "x; reboot"}
+
+    assert "--osinfo detect=on,require=off" in guide("libvirt", template=template)
+
+
+def test_an_installer_boots_as_a_cdrom() -> None:
+    version = replace(NEW, disk_format="iso", extension="iso")
+
+    text = guide("libvirt", versions=(version,))
+
+    assert "--cdrom debian-13-20260228.iso" in text
+    assert "virt-builder" not in text
