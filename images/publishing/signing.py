@@ -49,6 +49,11 @@ class Signer:
     public_key: bytes  # armoured, as `gpg --import` reads it
     keyring: bytes  # binary, as `gpgv --keyring` reads it
 
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the key, 40 digits in hex."""
+        return self.key.fingerprint
+
     def detached(self, data: bytes) -> bytes:
         """Return a detached binary signature of ``data``."""
         return self._sign("--detach-sign", data)
@@ -58,7 +63,7 @@ class Signer:
         return self._sign("--clearsign", text)
 
     def _sign(self, form: str, data: bytes) -> bytes:
-        user = ("--local-user", self.key.fingerprint)
+        user = ("--local-user", self.fingerprint)
         return gnupg.run(self.home, *user, "--digest-algo", "SHA512", form, data=data)
 
 

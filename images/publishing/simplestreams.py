@@ -14,7 +14,7 @@ from datetime import date, datetime
 from email.utils import format_datetime
 from typing import Any, Final
 
-from images.publishing import aliases, encoding, operating_system, paths
+from images.publishing import aliases, disks, encoding, operating_system, paths
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 FOLDER: Final = "streams/v1"
@@ -145,8 +145,7 @@ def _items(family: PublishedFamily, version: PublishedVersion) -> Document:
     Incus and LXD use the archive and disk-kvm.img; others use disk1.img, the same file. The
     combined digest of disk1.img is left out: with both, Incus would have the image twice.
     """
-    compressed = "." in version.extension
-    if compressed or version.disk_format not in ("qcow2", "raw"):
+    if not disks.is_disk(version.disk_format, version.extension):
         return {}
     disk = {
         "path": paths.image_file(family, version),

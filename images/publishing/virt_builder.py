@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from images.publishing import aliases, paths
+from images.publishing import aliases, disks, paths
 from images.publishing.snapshot import PublishedFamily
 
 PATH: Final = "index"  # in a tree; the signed one ends with .asc
-FORMATS: Final = ("qcow2", "raw")
 
 Section = dict[str, str]
 
@@ -21,10 +20,11 @@ Section = dict[str, str]
 def fragment(family: PublishedFamily) -> dict[str, Section]:
     """Return the section of a family for `document`; none if virt-builder cannot use its current image."""
     current = family.current
-    if current is None or current.disk_format not in FORMATS:
+    if current is None:
         return {}
-    _, _, compression = current.extension.partition(".")
-    if compression not in ("", "xz"):
+    # virt-builder itself decompresses xz, and nothing else.
+    extension = current.extension.removesuffix(".xz")
+    if not disks.is_disk(current.disk_format, extension):
         return {}
     values = {
         "name": family.title or family.name,
