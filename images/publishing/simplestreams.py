@@ -53,7 +53,8 @@ def fragment(family: PublishedFamily) -> Document:
         "release": system.release,
         "release_title": system.release,
         "version": system.release,
-        "aliases": ",".join([family.name, *family.aliases, *_derived_alias(found)]),
+        "aliases": [family.name, *family.aliases],
+        "derived_aliases": list(_derived_alias(found)),
         **_support(found, family.updated_at.date()),
         "versions": {
             serial(version): {
@@ -110,16 +111,20 @@ def documents(
 
 
 def _with_own_aliases(products: Mapping[str, Document]) -> Document:
-    claims = []
+    """Return products with those aliases that are left, in the form of an index."""
+    names = []
     for product in products.values():
-        name, *others = product["aliases"].split(",")
-        claims.append(aliases.Names(name, others, product["arch"]))
-    return {
-        product_id: {**product, "aliases": ",".join([claim.name, *kept])}
-        for (product_id, product), claim, kept in zip(
-            products.items(), claims, aliases.unambiguous(claims), strict=True
-        )
+        name, *chosen = product["aliases"]
+        derived = product["derived_aliases"]
+        names.append(aliases.Names(name, chosen, product["arch"], derived))
+    left = zip(products.items(), names, aliases.unambiguous(names), strict=True)
+    found = {
+        product_id: {**product, "aliases": ",".join([own.name, *others])}
+        for (product_id, product), own, others in left
     }
+    for product in found.values():
+        del product["derived_aliases"]
+    return found
 
 
 def _derived_alias(properties: Mapping[str, str]) -> Iterator[str]:

@@ -149,7 +149,8 @@ def test_a_product_has_the_file_for_each_kind_of_client() -> None:
 
     assert simplestreams.fragment(family()) == {
         "imagecatalog:debian-13:amd64": {
-            "aliases": "debian-13,trixie,debian/13",
+            "aliases": ["debian-13", "trixie"],
+            "derived_aliases": ["debian/13"],
             "arch": "amd64",
             "os": "debian",
             "release": "13",
@@ -258,26 +259,21 @@ def test_the_end_of_support_comes_from_the_template(
 
 
 @pytest.mark.parametrize(
-    ("properties", "named"),
+    ("properties", "system", "alias"),
     [
-        ({}, ("debian-13", "debian-13", "debian-13,trixie")),
-        ({"os_distro": "Rocky"}, ("Rocky", "debian-13", "debian-13,trixie")),
-        (
-            {"os_distro": "Rocky", "os_version": "9"},
-            ("Rocky", "9", "debian-13,trixie,rocky/9"),
-        ),
-        (
-            {"os_distro": "a,b", "os_version": "9"},
-            ("a,b", "9", "debian-13,trixie"),
-        ),
+        ({}, ("debian-13", "debian-13"), []),
+        ({"os_distro": "Rocky"}, ("Rocky", "debian-13"), []),
+        ({"os_distro": "Rocky", "os_version": "9"}, ("Rocky", "9"), ["rocky/9"]),
+        ({"os_distro": "a,b", "os_version": "9"}, ("a,b", "9"), []),
     ],
 )
 def test_the_operating_system_comes_from_the_properties(
-    properties: dict[str, str], named: tuple[str, str, str]
+    properties: dict[str, str], system: tuple[str, str], alias: list[str]
 ) -> None:
     found = product(family(properties=properties))
 
-    assert (found["os"], found["release"], found["aliases"]) == named
+    assert (found["os"], found["release"]) == system
+    assert found["derived_aliases"] == alias
 
 
 @pytest.mark.parametrize("suffix", ["json", "sjson"])
@@ -299,29 +295,47 @@ def test_the_index_leads_to_all_products(suffix: str) -> None:
         assert parsedate_to_datetime(document["updated"]) == UPDATED
 
 
-def test_an_alias_of_several_families_is_nobodys_unless_it_is_a_name() -> None:
-    families = [
-        replace(FAMILY, name="debian-13", aliases=("stable",)),
-        replace(FAMILY, name="debian-13-cis", aliases=("stable", "debian-13", "cis")),
-        replace(FAMILY, name="debian-13-arm64", architecture="aarch64"),
-    ]
-    fragments = map(simplestreams.fragment, families)
-    sections = virt_builder.document(map(virt_builder.fragment, families))
+# Each family also has the derived alias debian/13.
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ({"a": (), "b": ()}, {"a": [], "b": []}),
+        ({"a": ("debian/13",), "b": ()}, {"a": ["debian/13"], "b": []}),
+        ({"a": ("x",), "b": ("x", "y")}, {"a": [], "b": ["y"]}),
+        ({"a": ("x",), "b": ("a",)}, {"a": ["x"], "b": []}),
+        ({"a": ("x", "a", "x")}, {"a": ["x", "debian/13"]}),
+    ],
+)
+def test_an_alias_means_one_family_or_none(
+    chosen: dict[str, tuple[str, ...]], left: dict[str, list[str]]
+) -> None:
+    families = [replace(FAMILY, name=name, aliases=it) for name, it in chosen.items()]
+    fragments = [simplestreams.fragment(one) for one in families]
+    sections = [virt_builder.fragment(one) for one in families]
 
-    found = simplestreams.documents(fragments, UPDATED, signed=False)
+    documents = simplestreams.documents(fragments, UPDATED, signed=False)
 
-    products = json.loads(found["streams/v1/images.json"])["products"]
-    assert sorted(product["aliases"] for product in products.values()) == [
-        "debian-13",
-        "debian-13-arm64,trixie,debian/13",
-        "debian-13-cis,cis",
-    ]
-    index = parsed(sections)
-    assert {name: index[name].get("aliases") for name in index.sections()} == {
-        "debian-13": None,
-        "debian-13-arm64": "trixie",
-        "debian-13-cis": "cis",
+    products = json.loads(documents["streams/v1/images.json"])["products"]
+    assert {
+        name: products[f"imagecatalog:{name}:amd64"]["aliases"] for name in chosen
+    } == {name: ",".join([name, *names]) for name, names in left.items()}
+    index = parsed(virt_builder.document(sections))
+    assert {name: index[name].get("aliases", "").split() for name in chosen} == {
+        name: [it for it in names if it in chosen[name]] for name, names in left.items()
     }
+
+
+def test_families_of_two_architectures_can_have_the_same_alias() -> None:
+    other = replace(FAMILY, name="debian-13-arm64", architecture="aarch64")
+    fragments = [simplestreams.fragment(it) for it in (FAMILY, other)]
+
+    documents = simplestreams.documents(fragments, UPDATED, signed=False)
+
+    products = json.loads(documents["streams/v1/images.json"])["products"]
+    assert sorted(product["aliases"] for product in products.values()) == [
+        "debian-13,trixie,debian/13",
+        "debian-13-arm64,trixie,debian/13",
+    ]
 
 
 # virt-builder
