@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# Names of variables whose values are secrets.
-SECRET: Final = re.compile("(PASSWORD|SECRET|TOKEN|KEYS?|KEY_FALLBACKS)$")
+# Names of variables whose values are secrets. PUBLISH_KEY is the path of a folder.
+SECRET: Final = re.compile("(PASSWORD|SECRET|TOKEN|(?<!_PUBLISH_)KEYS?|KEY_FALLBACKS)$")
 # The password in a URL, which nobody may have percent-encoded: it ends at the last "@", and can have
 # any other character. "[" begins an IPv6 address, not a user name.
 PASSWORD: Final = re.compile(r"(://(?!\[)[^/?#:]*:).*(?=@)", re.DOTALL)

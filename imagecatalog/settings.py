@@ -619,6 +619,34 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
     help="Seconds that a resumable upload may pause.",
 )
 
+# Publishing: images/publishing
+IMAGECATALOG_PUBLISH = env.choice(
+    "IMAGECATALOG_PUBLISH",
+    "off",
+    ("off", "public", "signed-in"),
+    help="Whether families with `publish` are files below `/pub/`: `off`; `public`: those of all "
+    "projects with their public images, for everybody; `signed-in`: for clients that sign in, "
+    "also those of their projects. See [Publishing](publishing.md).",
+)
+IMAGECATALOG_PUBLISH_VERSIONS = env.number(
+    "IMAGECATALOG_PUBLISH_VERSIONS",
+    20,
+    1,
+    1000,
+    help="Versions of each family that are published: the current one and the newest others.",
+)
+IMAGECATALOG_PUBLISH_RAW_EXTENSION = env.choice(
+    "IMAGECATALOG_PUBLISH_RAW_EXTENSION",
+    "raw",
+    ("raw", "img"),
+    help="Extension of the names of published raw disks. Proxmox wants `img`.",
+)
+IMAGECATALOG_PUBLISH_KEY = env.text(
+    "IMAGECATALOG_PUBLISH_KEY",
+    help="Folder with the secret key that signs what is published, made by `publish_key`. Unset: "
+    "nothing is signed. See [Signatures](publishing.md#signatures).",
+)
+
 IMAGECATALOG_IMPORT_METHODS = env.chosen(
     "IMAGECATALOG_IMPORT_METHODS",
     ("glance-direct", "web-download", "copy-image", "glance-download"),

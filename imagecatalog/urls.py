@@ -32,6 +32,7 @@ urlpatterns = [
     path("v2", RedirectView.as_view(url="/v2/")),
     re_path(rf"^v2(?:\.(?:{MINOR_VERSIONS}))?/", include("images.api.v2.urls")),
     re_path(r"^catalog/v1(?=/|$)/?", include("images.api.catalog.urls")),
+    re_path(r"^pub(?=/|$)", include("images.api.published.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]

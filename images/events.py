@@ -11,8 +11,10 @@ from django.db import transaction
 
 from images import request_rate
 from images.access import Caller
+from images.attributes import FAMILY_PROPERTIES
 from images.logs import word
 from images.models import Event, Image
+from images.models.publication import note_change_of_image
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,9 @@ def record(
         reason=reason,
         detail=detail or {},
     )
+    # A change by the family is noted with the change of the family.
+    if FAMILY_PROPERTIES & image.properties.keys() and "family" not in event.detail:
+        note_change_of_image(image.pk)
     transaction.on_commit(partial(_log, event, actor))
 
 

@@ -102,6 +102,7 @@ WITHIN = {
     "get_family": "admin member reader",
     "manage_family": "admin member",
     "promote_family": "admin member",
+    "publish_family": "admin",
     # The same for the project of a job.
     "get_job": "admin member reader",
     "manage_job": "admin member",

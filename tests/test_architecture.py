@@ -36,14 +36,15 @@ FLOORS: list[set[str]] = [
     {"backups", "cache", "custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
-    {"events", "http", "listing", "history", "metadefs", "pause"},
+    {"events", "http", "image_document", "listing", "history", "metadefs", "pause"},
     {"transitions"},
     {"transfers"},
     {"job_queue"},
     {"lifecycle"},
     {"uploads", "imports", "files", "operations", "families"},
+    {"publishing"},
     {"api", "jobs"},
-    {"api.v1", "api.v2", "api.catalog", "admin", "management"},
+    {"api.v1", "api.v2", "api.catalog", "api.published", "admin", "management"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
@@ -78,6 +79,7 @@ SPEAK_HTTP = {
     "api.v1",
     "api.v2",
     "api.catalog",
+    "api.published",
     "admin",
     "identity",
     "wiring",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from images.access.caller import INTERFACES, Caller, implied, operator, staff
+from images.access.caller import (
+    INTERFACES,
+    Caller,
+    implied,
+    operator,
+    staff,
+    visitor,
+)
 from images.access.families import (
     family_target,
     get_family,
@@ -104,4 +111,5 @@ __all__ = [
     "shown_namespaces",
     "staff",
     "visible",
+    "visitor",
 ]

@@ -63,6 +63,14 @@ def operator(interface: str) -> Caller:
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
+def visitor(project: str = "", role: str = "reader") -> Caller:
+    """Return the caller that has nothing but one role, and what it implies, in a project.
+
+    Without a project, it is everybody: for what is published.
+    """
+    return Caller("", project or None, implied(role), "catalog")
+
+
 def staff(user: str, request_id: str) -> Caller:
     """Return the caller for a staff user of the browser admin, who has the role ``admin``.
 

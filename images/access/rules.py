@@ -188,9 +188,10 @@ RULES: dict[str, Rule] = {
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
-    "get_family": _reader,  # checked for a family, as the next two are
+    "get_family": _reader,  # checked for a family, as the next three are
     "manage_family": _own_member,
     "promote_family": _own_member,
+    "publish_family": _admin,
     "get_job": _own_reader,  # checked for a job, as the next one is
     "manage_job": _own_member,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _reader),
@@ -249,6 +250,7 @@ LIMITS: dict[str, Rule] = {
     "get_family": _anybody,
     "manage_family": _owner,
     "promote_family": _owner,
+    "publish_family": _owner,
     "get_job": _owner,
     "manage_job": _owner,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _anybody),

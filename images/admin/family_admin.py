@@ -36,6 +36,7 @@ VALUES = (
     "hide_old",
     "visibility",
     "verified_only",
+    "publish",
     "template",
 )
 EVENTS = 50
@@ -88,6 +89,9 @@ class FamilyForm(ServiceForm):
             "image_name": _("By default the name of the family."),
             "verified_only": _(
                 "Only images are promoted whose data had a stated digest."
+            ),
+            "publish": _(
+                "Its images are files below /pub/, if the service publishes at all."
             ),
         }
 

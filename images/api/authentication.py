@@ -122,7 +122,7 @@ def _caller(request: HttpRequest, identity: Identity) -> Caller:
 
 def _interface(request: HttpRequest) -> str:
     path = request.path_info
-    if path.startswith("/catalog/"):
+    if path.startswith(("/catalog/", "/pub")):
         return "catalog"
     return "v1" if path.startswith("/v1") else "v2"
 

@@ -12,30 +12,11 @@ from uuid import UUID
 
 from django.conf import settings
 
-from images import lifecycle, stores
+from images import image_document, lifecycle, stores
 from images.access import Caller, may, readable
 from images.errors import StoreNotConfigured
 from images.models import OPEN_STATUSES, TargetStatus, TransferStatus
 from images.models.rows import Location, Row
-
-PLAIN = (
-    "name",
-    "disk_format",
-    "container_format",
-    "visibility",
-    "size",
-    "virtual_size",
-    "status",
-    "checksum",
-    "protected",
-    "min_ram",
-    "min_disk",
-    "owner",
-    "os_hidden",
-    "os_hash_algo",
-    "os_hash_value",
-    "id",
-)
 
 
 def image(row: Row, caller: Caller) -> dict[str, Any]:
@@ -44,24 +25,17 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     Custom properties are members of the same object as the attributes. Properties that the
     caller is not allowed to read are left out.
     """
-    path = f"/v2/images/{row['id']}"
-    properties = readable(caller, row["properties"])
-    document = {**properties, **{name: row[name] for name in PLAIN}}
-    document["created_at"] = _time(row["created_at"])
-    document["updated_at"] = _time(row["updated_at"])
+    document = image_document.fields(row, readable(caller, row["properties"]))
     if row["deleted_at"]:  # only admins get the rows of deleted images
-        document["deleted_at"] = _time(row["deleted_at"])
+        document["deleted_at"] = image_document.time(row["deleted_at"])
         deleted_at = datetime.fromisoformat(row["deleted_at"])
-        document["scrub_at"] = _time(str(lifecycle.scrub_at(deleted_at)))
+        document["scrub_at"] = image_document.time(str(lifecycle.scrub_at(deleted_at)))
     if row["task"]:
         document |= _import_state(*row["task"].split(" "))
     document["locations"] = []
     if row["locations"]:
         _add_locations(document, row, caller)
-    document["tags"] = row["tags"]
-    document["self"] = path
-    document["file"] = f"{path}/file"
-    document["schema"] = "/v2/schemas/image"
+    document |= image_document.links(row)
     return document
 
 
@@ -133,7 +107,3 @@ def _url(store: str, key: str) -> str:
         return stores.get_for_location(store).url(key)
     except StoreNotConfigured:
         return ""  # the operator has removed the store from the configuration
-
-
-def _time(time: str) -> str:
-    return f"{time[:10]}T{time[11:19]}Z"

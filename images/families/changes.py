@@ -13,6 +13,7 @@ from images import access, errors, events, lifecycle
 from images.access import Caller
 from images.attributes import FAMILY_PROPERTIES, Changes
 from images.models import Family, FamilyEvent, FamilyVersion, Image, Status, rows
+from images.models.publication import note_change
 
 PURPOSE = "os_purpose"  # of an image, by the standard of the Sovereign Cloud Stack
 CHANGED_TOO_OFTEN = "Your project changes this family too often."
@@ -54,10 +55,15 @@ def locked(
 
 
 def save(family: Family, *columns: str) -> None:
-    """Save the given columns of a locked family, and count the change in its ``version``."""
+    """Save the given columns of a locked family, and count the change in its ``version``.
+
+    Also notes the change for what is published of the family.
+    """
     family.version += 1
     family.updated_at = timezone.now()
     family.save(update_fields=[*columns, "version", "updated_at"])
+    if family.publish or "publish" in columns:
+        note_change(family)
 
 
 def record(

@@ -23,6 +23,7 @@ from images.families.changes import (
 )
 from images.lifecycle import event_details
 from images.models import Family, FamilyScope
+from images.models.publication import note_change
 from images.transfers import quota
 
 # The values of a family that determine names and properties of its images.
@@ -43,11 +44,13 @@ def create(caller: Caller, document: object, reason: str = "") -> Family:
     family = Family(**given)
     values.check_whole(family)
     access.check(caller, "manage_family", access.family_target(family))
-    _check_published(caller, family, given)
+    _check_exposure(caller, family, given)
     try:
         with transaction.atomic():
             _check_number(family.owner)
             family.save(force_insert=True)
+            if family.publish:
+                note_change(family)
             record(family, "create", caller, reason)
     except IntegrityError:
         raise _taken(family) from None
@@ -79,7 +82,7 @@ def update(
         for name in changed:
             setattr(family, name, given[name])
         values.check_whole(family)
-        _check_published(caller, family, changed)
+        _check_exposure(caller, family, changed)
         try:
             with transaction.atomic():
                 save(family, *changed)
@@ -114,6 +117,8 @@ def delete(
         ]
         record(family, "delete", caller, reason)
         outcome = Outcome(family, None, changed)
+        if family.publish:
+            note_change(family)
         Family.objects.filter(pk=family.pk).delete()
         return outcome
 
@@ -128,8 +133,8 @@ def _apply_to_all(family: Family, caller: Caller, reason: str) -> list[ImageChan
     ]
 
 
-def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -> None:
-    """Raise Forbidden unless the caller can give the family its scope and its images their visibility.
+def _check_exposure(caller: Caller, family: Family, named: Mapping[str, Any]) -> None:
+    """Raise Forbidden unless the caller can publish the family, and give it its scope and visibility.
 
     Only values in ``named`` are checked. The name of a public family is taken from all projects:
     a new one needs the same rule as the scope.
@@ -140,6 +145,8 @@ def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -
         access.check_visibility(caller, target, "public")
     if "visibility" in named:
         access.check_visibility(caller, target, family.visibility)
+    if family.publish and "publish" in named:
+        access.check(caller, "publish_family", target)
 
 
 def _check_number(owner: str) -> None:

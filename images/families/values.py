@@ -20,6 +20,8 @@ MAX_NOTE: Final = 1000  # characters
 MAX_SEPARATOR: Final = 5  # characters
 FIXED: Final = ("owner", "architecture")  # set when a family is created
 READ_ONLY: Final = ("id", "current", "created_at", "updated_at", "version")
+MOST_ALIASES: Final = 16
+OF_PUBLISHING: Final = ("aliases", "osinfo_id", "expand")  # in a template
 TEMPLATE: Final = (
     "properties",
     "tags",
@@ -27,10 +29,12 @@ TEMPLATE: Final = (
     "min_ram",
     "template_wins",
     "scs",
+    *OF_PUBLISHING,
 )
 
 _NAME = re.compile("[a-z0-9][a-z0-9._-]{0,62}")
 _LABEL = re.compile("[A-Za-z0-9][A-Za-z0-9._+~-]{0,63}")
+_WORD = re.compile("[A-Za-z0-9/][A-Za-z0-9._+~/-]{0,63}")
 _ARCHITECTURE = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _HOMEPAGE = re.compile(r"https?://\S+")
 
@@ -195,7 +199,26 @@ def _template(value: object) -> dict[str, Any]:
         cleaned["tags"] = attributes.clean_tags(template["tags"])
     if "properties" in template:
         cleaned["properties"] = _properties(template["properties"])
+    if "aliases" in template:
+        cleaned["aliases"] = _aliases(template["aliases"])
+    for name in ("osinfo_id", "expand"):
+        if name in template:
+            cleaned[name] = _word(name, template[name])
     return cleaned
+
+
+def _aliases(value: object) -> list[str]:
+    if not isinstance(value, list) or len(value) > MOST_ALIASES:
+        raise Invalid(f"Invalid aliases: a list of at most {MOST_ALIASES} names.")
+    return [_word("aliases", it) for it in value]
+
+
+def _word(name: str, value: object) -> str:
+    if isinstance(value, str) and _WORD.fullmatch(value):
+        return value
+    raise Invalid(
+        f"Invalid {name}: at most 64 letters, digits and . _ + ~ / -, such as debian/13."
+    )
 
 
 def _properties(value: object) -> dict[str, str]:
@@ -224,5 +247,6 @@ _CLEANERS: Final[dict[str, Callable[[Any], Any]]] = {
     "hide_old": partial(clean_flag, "hide_old"),
     "visibility": _visibility,
     "verified_only": partial(clean_flag, "verified_only"),
+    "publish": partial(clean_flag, "publish"),
     "template": _template,
 }

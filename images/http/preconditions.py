@@ -1,13 +1,16 @@
 """Conditional requests for data: If-Match, If-None-Match and If-Range (RFC 9110 section 13).
 
-Dates are ignored, because the data has no Last-Modified (sections 13.1.3 and 13.1.4).
+Dates count only where the data has a Last-Modified (sections 13.1.3 and 13.1.4), and never in
+If-Range: one second can have two states.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 from django.http import HttpRequest
+from django.utils.http import parse_http_date_safe
 
 from images import errors
 
@@ -23,16 +26,26 @@ class PreconditionFailed(errors.ImageError):
     code = "precondition-failed"
 
 
-def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) -> bool:
+def has_current(
+    request: HttpRequest,
+    etag: str | None,
+    *,
+    exists: bool = True,
+    modified: datetime | None = None,
+) -> bool:
     """Return whether a client that reads data already has the current data, so that 304 is the answer.
 
-    ``etag`` is the ETag of the data, or None; ``exists`` tells whether there is any data.
+    ``etag`` is the ETag of the data, or None; ``exists`` tells whether there is any data;
+    ``modified`` is its Last-Modified, None if it has none.
     Raises PreconditionFailed if If-Match or If-None-Match forbids the request.
     """
     required = request.META.get("HTTP_IF_MATCH")
     if required is not None and not _names(required, etag, exists, weak=False):
         raise _failed("If-Match")
     known = request.META.get("HTTP_IF_NONE_MATCH")
+    if known is None and modified is not None and request.method in SAFE:
+        since = parse_http_date_safe(request.META.get("HTTP_IF_MODIFIED_SINCE", ""))
+        return since is not None and since >= int(modified.timestamp())
     if known is None or not _names(known, etag, exists, weak=True):
         return False
     if request.method in SAFE:

@@ -72,9 +72,12 @@ class ApiView(APIView):
         """
         super().perform_authentication(request)
         most = settings.IMAGECATALOG_RATE_LIMIT
+        request_rate.count(self.rate_key(request), most, most, TOO_OFTEN)
+
+    def rate_key(self, request: Request) -> str:
+        """Return the name by which the requests of a caller are counted for the rate limit."""
         caller = get_caller(request)
-        key = f"project {caller.project}" if caller.project else f"user {caller.user}"
-        request_rate.count(key, most, most, TOO_OFTEN)
+        return f"project {caller.project}" if caller.project else f"user {caller.user}"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, and raise Invalid if a request has a body that its method forbids.

@@ -26,6 +26,7 @@ from images.operations import (
     scheduled_verification,
     wanted_digests,
 )
+from images.publishing import duties as publishing
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
@@ -46,6 +47,7 @@ DUTIES: tuple[Duty, ...] = (
     *finishing.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,
+    *publishing.DUTIES,
     *leases.DUTIES,
     *job_pruning.DUTIES,
 )

@@ -33,6 +33,13 @@ from images.models.metadef import (
     NamespaceVisibility,
     ShippedNamespace,
 )
+from images.models.publication import (
+    PreparedVersion,
+    Publication,
+    PublicationChange,
+    PublishedIndex,
+    PublishedTree,
+)
 from images.models.quota_limit import QuotaLimit
 from images.models.statistics import Statistics
 from images.models.transfer import (
@@ -83,6 +90,11 @@ __all__ = [
     "MetadefTag",
     "NamespaceVisibility",
     "Naming",
+    "PreparedVersion",
+    "Publication",
+    "PublicationChange",
+    "PublishedIndex",
+    "PublishedTree",
     "QuotaLimit",
     "ShippedNamespace",
     "Statistics",

@@ -84,6 +84,7 @@ class Family(models.Model):
     verified_only = models.BooleanField(
         _("verified images only"), default=False, db_default=False
     )
+    publish = models.BooleanField(_("publish"), default=False, db_default=False)
     template = models.JSONField(
         _("template"),
         blank=True,

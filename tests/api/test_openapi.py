@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from imagecatalog import openapi
 from images.api.proxy_check import proxy_check
+from images.api.published.urls import published
 from images.api.v1.images import ImageRootViewSet
 from images.http.exception_handler import STATUS
 from images.http.openapi import REFUSALS
@@ -26,6 +27,7 @@ ALIASES = (
     ImageRootViewSet.__name__,
     RedirectView.__name__,
     proxy_check.__name__,
+    published.__name__,  # files, not an API
 )
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 

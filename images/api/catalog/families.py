@@ -30,6 +30,7 @@ SHOWN = (
     "name_separator",
     "hide_old",
     "verified_only",
+    "publish",
     "version",
 )
 

@@ -184,6 +184,7 @@ def components() -> Document:
         "hide_old": FLAG,
         "visibility": TEXT,
         "verified_only": FLAG,
+        "publish": FLAG,
         "template": template,
         "owner": TEXT,
     }

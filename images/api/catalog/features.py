@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -9,7 +10,7 @@ from images.http import responses
 from images.http.views import ApiViewSet
 
 VERSION = "1.0"
-FEATURES = ("digests", "families", "jobs", "quotas")
+FEATURES = ("digests", "families", "jobs", "publishing", "quotas")
 
 
 class FeatureViewSet(ApiViewSet):
@@ -18,4 +19,5 @@ class FeatureViewSet(ApiViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return the version of this API and its features; clients need not try paths."""
         features = dict.fromkeys(FEATURES, True)
+        features["publishing"] = settings.IMAGECATALOG_PUBLISH != "off"
         return responses.json({"features": features, "version": VERSION})

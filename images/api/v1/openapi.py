@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from images.api.v1 import filters, headers, serializers
+from images import image_document
+from images.api.v1 import filters, headers
 from images.api.v1.images import ImageViewSet
 from images.api.v1.members import ImageMemberViewSet, SharedImageViewSet
 from images.http import openapi
@@ -160,7 +161,7 @@ def _meta() -> list[Document]:
 def components() -> Document:
     """Return the OpenAPI schemas of the bodies of API v1, by name."""
     properties: Document = {
-        **dict.fromkeys((*serializers.PLAIN, "deleted_at"), TEXT_OR_NULL),
+        **dict.fromkeys((*image_document.PLAIN, "deleted_at"), TEXT_OR_NULL),
         **dict.fromkeys(
             ("size", "virtual_size", "min_disk", "min_ram"), NUMBER_OR_NULL
         ),

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import ClassVar
 
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    StreamingHttpResponse,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
 from images.access import Caller
-from images.api import transfer_shares
+from images.api import data_responses, transfer_shares
 from images.http import (
     content_headers,
     digest_fields,
@@ -57,14 +51,17 @@ class ImageDataView(ApiView):
 def _download(request: Request, image_id: str) -> HttpResponseBase:
     http = request._request
     preferred = _preferred(request)
-    image = _allowed(get_caller(request), image_id, preferred)
+    caller = get_caller(request)
+    image = _allowed(caller, image_id, preferred)
     if image["status"] not in READABLE_STATUSES:
         return responses.nothing()
     # The data has no ETag in this API.
     if preconditions.has_current(http, None):
         return responses.not_modified(None)
     ranged = lifecycle.serves_ranges(image)
-    response = _response(request, image, preferred, ranged)
+    response = data_responses.send(
+        http, caller, image, ranged=ranged, preferred=preferred
+    )
     if digest := digest_fields.field(_digests(http, image)):
         response.headers["Repr-Digest"] = digest
     return response if ranged else streaming.without_ranges(response)
@@ -84,24 +81,6 @@ def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
     if any(weights[algorithm] for algorithm in weights.keys() - known.keys()):
         wanted_digests.ask(image["id"])
     return digest_fields.preferred(known, weights)
-
-
-def _response(
-    request: Request, image: Row, preferred: list[str], ranged: bool
-) -> HttpResponse | StreamingHttpResponse:
-    http, caller = request._request, get_caller(request)
-    size, checksum = image["size"] or 0, image["checksum"]
-    damaged = lifecycle.allows_damaged(caller, image)
-    read = partial(
-        lifecycle.read, image["id"], preferred=preferred, allow_damaged=damaged
-    )
-    if http.method == "HEAD":
-        # The data is opened, so that the answer is that of GET if it is missing.
-        streaming.close(read(0, size))
-        return streaming.description(size, checksum)
-    part = streaming.content_range(http, size) if ranged else None
-    blocks = read(*(part or (0, size)))
-    return transfer_shares.download(http, caller, blocks, size, part, checksum)
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:

@@ -37,6 +37,11 @@ class Command(FamilyCommand):
             help="all projects find the family by its name",
         )
         parser.add_argument(
+            "--publish",
+            action="store_true",
+            help="publish its images as files below /pub/",
+        )
+        parser.add_argument(
             "--template",
             metavar="FILE",
             help="file with the template in JSON: properties, tags, min_disk, min_ram, "
@@ -45,13 +50,15 @@ class Command(FamilyCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        document = {
+        document: dict[str, Any] = {
             "name": options["name"],
             "owner": projects.owner_id(options["project"]),
             "architecture": options["arch"],
         }
         if options["public"]:
             document["scope"] = FamilyScope.PUBLIC
+        if options["publish"]:
+            document["publish"] = True
         if options["template"]:
             document["template"] = _read(Path(options["template"]))
         self.change(

@@ -1,0 +1,44 @@
+"""Responses with the data of an image, for all interfaces that send it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+
+from images import lifecycle
+from images.access import Caller
+from images.api import transfer_shares
+from images.http import streaming
+from images.models.rows import Row
+
+
+def send(
+    http: HttpRequest,
+    caller: Caller,
+    image: Row,
+    *,
+    ranged: bool,
+    preferred: Sequence[str] = (),
+    etag: str | None = None,
+) -> HttpResponse | StreamingHttpResponse:
+    """Return the response with an image's data, or with the range of it that the request names.
+
+    The caller must be allowed to download it. Without ``ranged`` the response has all data
+    whatever the request names. ``preferred`` stores are tried first. ``etag`` is compared with
+    If-Range. The response to HEAD has the same headers as that to GET for all data, and no data.
+    Raises the errors of ``lifecycle.read``, TooManyTransfers, and those of a bad range.
+    """
+    size, checksum = image["size"] or 0, image["checksum"]
+    damaged = lifecycle.allows_damaged(caller, image)
+    read = partial(
+        lifecycle.read, image["id"], preferred=preferred, allow_damaged=damaged
+    )
+    if http.method == "HEAD":
+        # The data is opened, so that the answer is that of GET if it is missing.
+        streaming.close(read(0, size))
+        return streaming.description(size, checksum)
+    part = streaming.content_range(http, size, etag) if ranged else None
+    blocks = read(*(part or (0, size)))
+    return transfer_shares.download(http, caller, blocks, size, part, checksum)

@@ -1,0 +1,1 @@
+"""What is published, over HTTP: files and indexes for programs that know no Image API."""

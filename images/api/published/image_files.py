@@ -1,0 +1,64 @@
+"""Responses with the data of published images."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.http import http_date
+
+from images import access, lifecycle
+from images.access import Caller
+from images.api import data_responses
+from images.http import digest_fields, preconditions, responses, streaming
+from images.models import Status
+from images.models.rows import Row
+from images.publishing import reading
+from images.publishing.reading import Folder
+
+
+def send(
+    http: HttpRequest, caller: Caller, folder: Folder, name: str, *, is_current: bool
+) -> HttpResponseBase:
+    """Return the response with the data of the image of a folder, as the file ``name``.
+
+    ``is_current``: the file can become that of another version. Then a range is sent only with
+    If-Range: otherwise a client that resumes would put two images together. Raises NotFound
+    if the image can no longer be downloaded, and the errors of a download.
+    """
+    version = folder.version
+    image = _image(caller, version.image_id, is_public=not folder.family.project)
+    etag = f"sha256-{version.sha256}"
+    if preconditions.has_current(http, etag, modified=folder.modified):
+        unchanged = responses.not_modified(None)
+        _describe(unchanged, etag, folder.modified)
+        return unchanged
+    ranged = lifecycle.serves_ranges(image)
+    allowed = ranged and not (is_current and "If-Range" not in http.headers)
+    response = data_responses.send(http, caller, image, ranged=allowed, etag=etag)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    digests = {"md5": version.md5, "sha256": version.sha256, "sha512": version.sha512}
+    weights = digest_fields.weights(http)
+    if weights is None:
+        digests = {"sha256": version.sha256}
+    else:
+        digests = digest_fields.preferred(digests, weights)
+    if field := digest_fields.field(digests):
+        response.headers["Repr-Digest"] = field
+    _describe(response, etag, folder.modified)
+    return response if ranged else streaming.without_ranges(response)
+
+
+def _image(caller: Caller, image_id: str, *, is_public: bool) -> Row:
+    """Return the row of an image that the caller can download, as far as it is published now."""
+    image = access.get_image(caller, image_id, "download_image")
+    lifecycle.check_download(caller, image)
+    is_hidden = is_public and image["visibility"] != "public"
+    if image["status"] != Status.ACTIVE or is_hidden:
+        raise reading.missing()
+    return image
+
+
+def _describe(response: HttpResponseBase, etag: str, modified: datetime) -> None:
+    response.headers["ETag"] = f'"{etag}"'
+    response.headers["Last-Modified"] = http_date(modified.timestamp())

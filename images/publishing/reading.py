@@ -1,0 +1,126 @@
+"""Look up what is published, for readers of a tree: families, indexes and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from django.db.models.functions import Length
+
+from images.errors import NotFound
+from images.models import Family, FamilyScope, Publication, PublishedIndex
+from images.models.publication import PUBLIC
+from images.publishing import renewal, storage, tree
+from images.publishing.pages import Card, Entry
+from images.publishing.snapshot import PublishedFamily, PublishedVersion
+from images.publishing.snapshots import CURRENT
+
+
+class File(NamedTuple):
+    """A small file of a tree. ``modified`` is in UTC."""
+
+    content: bytes
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A version's folder, or current/: ``files`` are by their names; None: the data of the image."""
+
+    family: PublishedFamily
+    version: PublishedVersion
+    files: tree.Folder
+    modified: datetime  # UTC
+
+    def entries(self) -> list[Entry]:
+        """Return the entries of the folder, sorted by name."""
+        return [
+            Entry(
+                name,
+                self.version.size if content is None else len(content),
+                self.modified,
+            )
+            for name, content in sorted(self.files.items())
+        ]
+
+
+def open_tree(project: str) -> None:
+    """Renew a tree if there were changes, before it is read. One query if there were none.
+
+    Raises NotFound for the tree of a project that publishes no family.
+    """
+    if not renewal.is_stale(project):
+        return
+    published = Family.objects.filter(
+        owner=project, scope=FamilyScope.PROJECT, publish=True
+    )
+    known = Publication.objects.filter(tree=project)
+    if project != PUBLIC and not (known.exists() or published.exists()):
+        raise missing()
+    renewal.renew(project)
+
+
+def index(project: str, path: str) -> File:
+    """Return an index of a tree, or another file of its top folder. One query. Raises NotFound."""
+    rows = PublishedIndex.objects.filter(tree=project, path=path)
+    row = rows.first() if path != renewal.CARDS else None
+    if row is None:
+        raise missing()
+    return File(bytes(row.content), row.modified_at)
+
+
+def cards(project: str) -> list[Card]:
+    """Return what lists show of the families of a tree, sorted by name. One query."""
+    row = PublishedIndex.objects.filter(tree=project, path=renewal.CARDS).first()
+    found = orjson.loads(bytes(row.content)) if row else []
+    return [_card(values) for values in found]
+
+
+def entries(project: str, folder: str = "") -> list[Entry]:
+    """Return the indexes in a folder of a tree, such as ``streams/v1/``, and their folders. One query."""
+    rows = PublishedIndex.objects.filter(tree=project, path__startswith=folder)
+    found: dict[str, Entry] = {}
+    for path, size, modified in rows.exclude(path=renewal.CARDS).values_list(
+        "path", Length("content"), "modified_at"
+    ):
+        name, slash, _ = path[len(folder) :].partition("/")
+        entry = Entry(f"{name}/") if slash else Entry(name, size, modified)
+        found[entry.name] = entry
+    return sorted(found.values(), key=lambda it: it.name)
+
+
+def family(project: str, name: str) -> tuple[Publication, PublishedFamily]:
+    """Return a published family, with its row. One query. Raises NotFound."""
+    rows = Publication.objects.filter(tree=project, name=name).exclude(snapshot=b"")
+    row = rows.defer("unsigned", "parts").first()
+    if row is None:
+        raise missing()
+    return row, storage.load(bytes(row.snapshot))
+
+
+def folder(row: Publication, found: PublishedFamily, name: str) -> Folder:
+    """Return the folder of a version, or the folder ``current``. No query. Raises NotFound."""
+    if name == CURRENT:
+        version, files = found.current, tree.current_folder(found)
+        modified = row.current_at
+    else:
+        version = next((it for it in found.versions if it.label == name), None)
+        files = tree.version_folder(found, version) if version else {}
+        modified = version.published_at if version else row.current_at
+    if version is None:
+        raise missing()
+    return Folder(found, version, tree.signed(files, row.signatures), modified)
+
+
+def missing() -> NotFound:
+    """Return the error for a path at which nothing is published."""
+    return NotFound(
+        "Nothing is published here. The list of all files is /pub/index.json."
+    )
+
+
+def _card(values: dict[str, Any]) -> Card:
+    built = values["built"]
+    return Card(**values | {"built": built and date.fromisoformat(built)})

@@ -1,0 +1,237 @@
+"""Renew the rows of what is published, after changes of families and of their images.
+
+Each change leaves a row in its own transaction. Whoever reads a tree next, a client or the
+background worker, renews the changed families and the indexes, so that a deactivated image is in none
+as soon as its deactivation is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists
+from django.utils import timezone
+
+from images.models import (
+    Publication,
+    PublicationChange,
+    PublishedIndex,
+    PublishedTree,
+)
+from images.publishing import (
+    catalogue_index,
+    pages,
+    simplestreams,
+    snapshots,
+    storage,
+    tree,
+    virt_builder,
+)
+from images.publishing.snapshot import PublishedFamily
+from images.publishing.snapshots import Found
+
+FORMAT = 1  # raise it when a release makes other rows of the same families
+COLUMNS = (
+    "name",
+    "revision",
+    "current_at",
+    "snapshot",
+    "unsigned",
+    "signatures",
+    "parts",
+    "etag",
+)
+CARDS = ""  # the path of an index that is not sent: what the pages show of families
+INDEX, STREAMS, VIRT_BUILDER, CARD = "index", "streams", "virt-builder", "card"  # parts
+
+
+def made_for() -> str:
+    """Return what the rows of a tree depend on besides families: the release and the settings."""
+    parts = (
+        FORMAT,
+        settings.IMAGECATALOG_PUBLISH_VERSIONS,
+        settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE,
+        settings.IMAGECATALOG_PUBLISH_KEY,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def is_stale(project: str) -> bool:
+    """Return whether the rows of a tree are to be renewed before they are read. One query."""
+    changes = PublicationChange.objects.filter(tree=project)
+    known = PublishedTree.objects.filter(pk=project, made_for=made_for())
+    states = known.annotate(is_changed=Exists(changes))
+    return states.values_list("is_changed", flat=True).first() is not False
+
+
+def renew(project: str, *, whole: bool = False) -> None:
+    """Renew the rows of a tree if there were changes; ``whole``: of all its families in any case.
+
+    Another process that renews the same tree is waited for.
+    """
+    with transaction.atomic():
+        PublishedTree.objects.get_or_create(pk=project)
+        row = PublishedTree.objects.select_for_update().get(pk=project)
+        whole = whole or row.made_for != made_for()
+        changes = PublicationChange.objects.filter(tree=project)
+        seen = dict(changes.values_list("pk", "family"))
+        if not (whole or seen):
+            return
+        if row.key and not settings.IMAGECATALOG_PUBLISH_KEY:
+            row.key = ""
+            PublishedIndex.objects.filter(tree=project).delete()  # also what is signed
+        changed = _renew_families(project, None if whole else {*seen.values()})
+        if changed or row.made_for != made_for():
+            row.revision += 1
+            write_indexes(row)
+        if whole:
+            row.refreshed_at = timezone.now()
+        row.made_for = made_for()
+        row.save(update_fields=["revision", "key", "refreshed_at", "made_for"])
+        PublicationChange.objects.filter(pk__in=seen).delete()
+
+
+def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
+    """Renew the publications of families, all of the tree if None; return whether any has changed."""
+    rows = Publication.objects.filter(tree=project)
+    if families is not None:
+        rows = rows.filter(family__in=families)
+    known = {row.family: row for row in rows}
+    changed = False
+    for found in list(snapshots.read(project, families)):
+        publication = known.pop(found.family.pk, None)
+        if publication is None:
+            publication = Publication(family=found.family.pk, tree=project)
+        changed |= _renew(publication, found)
+    if known:
+        rows.filter(family__in=known).delete()
+    return changed or bool(known)
+
+
+def _renew(publication: Publication, found: Found) -> bool:
+    """Renew the publication of a family; return whether clients get anything else than before."""
+    snapshot = bytes(publication.snapshot)
+    before = storage.load(snapshot) if snapshot else None
+    family = _with_current(publication, found, before)
+    publication.name = family.name
+    if not settings.IMAGECATALOG_PUBLISH_KEY:
+        publication.signatures = {}
+    if not settings.IMAGECATALOG_PUBLISH_KEY or is_signed(publication, family):
+        publication.unsigned = b""
+        return serve(publication, family)
+    publication.unsigned = storage.dump(family)
+    return serve(publication, _still_published(before, family))
+
+
+def _with_current(
+    publication: Publication, found: Found, before: PublishedFamily | None
+) -> PublishedFamily:
+    """Return a family as it is now.
+
+    While its current version is not prepared, the one that was current is.
+    """
+    labels = {version.label for version in found.versions}
+    former = before.current.label if before and before.current else ""
+    current = next((it for it in (found.current, former) if it in labels), "")
+    revision = publication.revision + (current != former)
+    return snapshots.of(found, current, revision)
+
+
+def _still_published(
+    before: PublishedFamily | None, now: PublishedFamily
+) -> PublishedFamily | None:
+    """Return a family as it was before, without the versions that are not published now."""
+    if before is None or before.name != now.name:
+        return None
+    labels = {version.label for version in now.versions}
+    versions = tuple(it for it in before.versions if it.label in labels)
+    return replace(before, versions=versions) if versions else None
+
+
+def is_signed(publication: Publication, family: PublishedFamily) -> bool:
+    """Return whether all checksum files of a family have signatures."""
+    return all(
+        tree.key_of(it) in publication.signatures for it in tree.signable(family)
+    )
+
+
+def serve(publication: Publication, family: PublishedFamily | None) -> bool:
+    """Save a publication of which clients get ``family``; return whether that is anything new."""
+    former = bytes(publication.snapshot)
+    snapshot = b"" if family is None else storage.dump(family)
+    publication.snapshot = snapshot
+    if family is not None:
+        if publication.revision != family.revision:
+            publication.current_at = timezone.now()
+        publication.revision = family.revision
+        publication.parts = _parts(family)
+    publication.etag = hashlib.sha256(snapshot).hexdigest()[:32]
+    _save(publication)
+    return snapshot != former
+
+
+def _save(publication: Publication) -> None:
+    if publication._state.adding:
+        publication.save(force_insert=True)
+    else:
+        publication.save(update_fields=COLUMNS)
+
+
+def _parts(family: PublishedFamily) -> dict[str, Any]:
+    return {
+        INDEX: catalogue_index.fragment(family),
+        STREAMS: simplestreams.fragment(family),
+        VIRT_BUILDER: virt_builder.fragment(family),
+        CARD: _json(asdict(pages.card(family))),
+    }
+
+
+def _json(values: Any) -> Any:
+    """Return values as JSON has them: dates are text."""
+    return orjson.loads(orjson.dumps(values))
+
+
+def write_indexes(row: PublishedTree) -> None:
+    """Write the indexes of a locked tree that are not signed."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    for path, content in indexes(row, now, signed=False).items():
+        write_index(row.project, path, content, now)
+
+
+def indexes(row: PublishedTree, now: datetime, *, signed: bool) -> dict[str, bytes]:
+    """Return the indexes of a tree by their paths. ``signed``: those that are to be clearsigned.
+
+    One query.
+    """
+    published = Publication.objects.filter(tree=row.project).exclude(snapshot=b"")
+    parts = list(published.order_by("name").values_list("parts", flat=True))
+    streams = simplestreams.documents((it[STREAMS] for it in parts), now, signed=signed)
+    sections = virt_builder.document(it[VIRT_BUILDER] for it in parts)
+    if signed:
+        return {**streams, f"{virt_builder.PATH}{tree.CLEARSIGNED}": sections}
+    whole = catalogue_index.document((it[INDEX] for it in parts), now, row.key)
+    cards = orjson.dumps([it[CARD] for it in parts])
+    return {
+        **streams,
+        virt_builder.PATH: sections,
+        catalogue_index.PATH: whole,
+        CARDS: cards,
+    }
+
+
+def write_index(project: str, path: str, content: bytes, now: datetime) -> None:
+    """Write an index of a tree; its time changes only with its content."""
+    etag = hashlib.sha256(content).hexdigest()[:32]
+    PublishedIndex.objects.update_or_create(
+        tree=project,
+        path=path,
+        defaults={"content": content, "etag": etag, "modified_at": now},
+    )

@@ -1,0 +1,88 @@
+"""Sign what is published, in the background: never at a request.
+
+Until the checksum files of a family are signed, clients get the family as it was before.
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from images.models import Publication, PublishedTree
+from images.publishing import SigningError, renewal, signing, storage, tree
+from images.publishing.signing import Signer
+
+log = logging.getLogger(__name__)
+
+KEY, KEYRING = "key.asc", "key.gpg"  # paths in a tree: for gpg --import, and for gpgv
+
+
+def sign(project: str) -> None:
+    """Sign what has changed in a tree since it was signed last. Does not wait for a new change.
+
+    If the key cannot be used, the reason is logged, and clients go on getting what is signed.
+    """
+    row = PublishedTree.objects.get(pk=project)
+    waiting = Publication.objects.filter(tree=project).exclude(unsigned=b"")
+    if row.key and row.signed_revision == row.revision and not waiting.exists():
+        return
+    try:
+        with signing.opened(Path(settings.IMAGECATALOG_PUBLISH_KEY)) as signer:
+            _sign(project, signer)
+    except SigningError as error:
+        log.error("nothing new is published, because nothing can be signed: %s", error)
+
+
+def _sign(project: str, signer: Signer) -> None:
+    row = PublishedTree.objects.get(pk=project)
+    is_other_key = row.key != signer.key.fingerprint
+    published = Publication.objects.filter(tree=project)
+    if not is_other_key:
+        published = published.exclude(unsigned=b"")
+    for publication in list(published):
+        _sign_family(publication, signer, anew=is_other_key)
+    with transaction.atomic():
+        row = PublishedTree.objects.select_for_update().get(pk=project)
+        row.key = signer.key.fingerprint
+        row.revision += 1
+        renewal.write_indexes(row)
+        row.save(update_fields=["key", "revision"])
+        now = datetime.now(UTC).replace(microsecond=0)
+        unsigned = renewal.indexes(row, now, signed=True)
+    signed = {path: signer.clearsigned(text) for path, text in unsigned.items()}
+    signed |= {KEY: signer.public_key, KEYRING: signer.keyring}
+    with transaction.atomic():
+        locked = PublishedTree.objects.select_for_update().get(pk=project)
+        if locked.signed_revision >= row.revision:
+            return  # another worker has signed a newer state
+        for path, content in signed.items():
+            renewal.write_index(project, path, content, now)
+        PublishedTree.objects.filter(pk=project).update(signed_revision=row.revision)
+
+
+def _sign_family(publication: Publication, signer: Signer, *, anew: bool) -> None:
+    """Sign the checksum files of a family, and let clients get the family as it is now."""
+    unsigned = bytes(publication.unsigned or publication.snapshot)
+    family = storage.load(unsigned)
+    made = {} if anew else publication.signatures
+    texts = {tree.key_of(text): text for text in tree.signable(family)}
+    signed = {
+        key: made.get(key)
+        or [
+            b64encode(signer.detached(text)).decode(),
+            signer.clearsigned(text).decode(),
+        ]
+        for key, text in texts.items()
+    }
+    with transaction.atomic():
+        PublishedTree.objects.select_for_update().get(pk=publication.tree)
+        row = Publication.objects.filter(pk=publication.pk).first()
+        if row is None or bytes(row.unsigned or row.snapshot) != unsigned:
+            return  # changed meanwhile: signed by the next job
+        row.signatures, row.unsigned = signed, b""
+        renewal.serve(row, family)

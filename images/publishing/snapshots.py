@@ -1,0 +1,148 @@
+"""Read families from the database as they are to be published: each family in one query.
+
+One query sees one state of the database, so that what is made of a family always agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from images import access, attributes, image_document
+from images.models import Family, FamilyScope, FamilyVersion, Image, Status
+from images.models.publication import PUBLIC
+from images.models.rows import row_of
+from images.operations import known_digests
+from images.publishing.snapshot import PublishedFamily, PublishedVersion
+
+CURRENT = "current"  # the name of a folder, which no version can have
+
+
+class Found(NamedTuple):
+    """A family with the versions that can be published, newest first."""
+
+    family: Family
+    current: str  # label of its current version, or ""
+    versions: list[FamilyVersion]
+
+
+def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
+    """Select of versions of published families those that are listed.
+
+    These are the current one and the newest others, with active images: as many candidates, and as
+    many that were current once, as IMAGECATALOG_PUBLISH_VERSIONS says. None is withdrawn.
+    """
+    newest = Window(
+        RowNumber(),
+        partition_by=[
+            F("family"),
+            ExpressionWrapper(Q(promoted_at=None), BooleanField()),
+        ],
+        order_by=[F("build_date").desc(), F("label_key").desc(), F("pk").desc()],
+    )
+    active = versions.filter(
+        family__publish=True, withdrawn=False, image__status=Status.ACTIVE
+    ).exclude(label=CURRENT)
+    most = settings.IMAGECATALOG_PUBLISH_VERSIONS
+    return active.annotate(rank=newest).filter(
+        Q(rank__lte=most) | Q(pk=F("family__current"))
+    )
+
+
+def read(tree: str, families: Collection[UUID] | None) -> Iterator[Found]:
+    """Yield the families of a tree that have versions to publish; of ``families`` only, unless None.
+
+    Versions that were never promoted are left out, and those that the worker has not prepared.
+    One query.
+    """
+    versions = FamilyVersion.objects.filter(
+        _in_tree(tree), promoted_at__isnull=False, prepared__ready_at__isnull=False
+    )
+    if families is not None:
+        versions = versions.filter(family__in=families)
+    rows = listed(versions).select_related("family__current", "image", "prepared")
+    ordered = rows.order_by("family", "-build_date", "-label_key", "-pk")
+    for _, group in groupby(ordered, key=lambda it: it.family_id):
+        found = list(group)
+        family = found[0].family
+        yield Found(family, family.current.label if family.current else "", found)
+
+
+def of(found: Found, current: str, revision: int) -> PublishedFamily:
+    """Return a family as it is published, with the version of the label ``current`` as current one."""
+    family, _, versions = found
+    tree = "" if family.scope == FamilyScope.PUBLIC else family.owner
+    template = family.template
+    return PublishedFamily(
+        name=family.name,
+        title=family.title,
+        description=family.description,
+        homepage=family.homepage,
+        architecture=family.architecture,
+        image_name=family.name_of_current,
+        project=tree,
+        revision=revision,
+        aliases=tuple(template.get("aliases", ())),
+        template=template,
+        updated_at=_second(family.updated_at),
+        versions=tuple(_version(it, tree, it.label == current) for it in versions),
+    )
+
+
+def _in_tree(tree: str) -> Q:
+    if tree == PUBLIC:
+        return Q(family__scope=FamilyScope.PUBLIC, image__visibility="public")
+    seen = Q(image__owner=tree) | Q(image__visibility__in=("public", "community"))
+    return Q(seen, family__scope=FamilyScope.PROJECT, family__owner=tree)
+
+
+def _version(version: FamilyVersion, tree: str, current: bool) -> PublishedVersion:
+    image, prepared = version.image, version.prepared
+    assert prepared.ready_at
+    digests = known_digests.of_model(image)
+    properties = _public_properties(image, tree)
+    size = image.size or 0
+    return PublishedVersion(
+        label=version.label,
+        image_id=image.pk,
+        build_date=version.build_date,
+        published_at=_second(prepared.ready_at),
+        current=current,
+        disk_format=image.disk_format or "",
+        extension=prepared.extension,
+        size=size,
+        virtual_size=image.virtual_size or size,
+        md5=digests.get("md5", ""),
+        sha256=digests["sha256"],
+        sha512=digests["sha512"],
+        properties=properties,
+        archive=bytes(prepared.archive),
+        combined_sha256=prepared.combined_sha256,
+        document=_document(image, properties),
+    )
+
+
+def _public_properties(image: Image, tree: str) -> dict[str, str]:
+    readable = access.readable(access.visitor(tree), image.properties)
+    return {
+        name: value
+        for name, value in sorted(readable.items())
+        if not attributes.is_internal(name)
+    }
+
+
+def _document(image: Image, properties: dict[str, str]) -> dict[str, object]:
+    row = row_of(image)
+    document = image_document.fields(row, properties) | image_document.links(row)
+    return {name: it for name, it in document.items() if name != "owner"}
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,79 @@
+"""The files of a published tree, as pure functions of what is published."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from images.publishing import checksum_files, encoding, paths
+from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
+
+# Name of a file -> its content; None: the data of the image.
+Folder = dict[str, bytes | None]
+
+DETACHED: Final = ".gpg"
+CLEARSIGNED: Final = ".asc"
+
+
+def version_folder(family: PublishedFamily, version: PublishedVersion) -> Folder:
+    """Return the files of a version's folder, without signatures."""
+    return _folder(family, version, file_name(family.name, version), current=False)
+
+
+def current_folder(family: PublishedFamily) -> Folder:
+    """Return the files of the folder current/, without signatures; none without a current version."""
+    version = family.current
+    if version is None:
+        return {}
+    name = f"{family.name}.{version.extension}"
+    return _folder(family, version, name, current=True)
+
+
+def signable(family: PublishedFamily) -> Iterator[bytes]:
+    """Yield the texts of a family that are signed: the checksum files of its folders."""
+    folders = [version_folder(family, version) for version in family.versions]
+    for folder in (*folders, current_folder(family)):
+        yield from (folder[name] or b"" for name in checksum_files.OF_FOLDER if folder)
+
+
+def signed(folder: Folder, signatures: Mapping[str, Sequence[str]]) -> Folder:
+    """Return a folder with the signatures of its checksum files, as far as there are any.
+
+    ``signatures`` has by the key of a text its detached signature in base64, and the text with
+    a signature around it.
+    """
+    found: Folder = {}
+    for name in checksum_files.OF_FOLDER:
+        if made := signatures.get(key_of(folder.get(name) or b"")):
+            found[f"{name}{DETACHED}"] = b64decode(made[0])
+            found[f"{name}{CLEARSIGNED}"] = made[1].encode()
+    return {**folder, **found}
+
+
+def key_of(text: bytes) -> str:
+    """Return the key of a text in the signatures of a family."""
+    return hashlib.sha256(text).hexdigest()
+
+
+def _folder(
+    family: PublishedFamily, version: PublishedVersion, name: str, *, current: bool
+) -> Folder:
+    sums = {
+        sums: checksum_files.of_version(
+            family.name, version, algorithm, current=current
+        )
+        for sums, algorithm in checksum_files.OF_FOLDER.items()
+    }
+    digests: Mapping[str, str] = {"sha256": version.sha256, "sha512": version.sha512}
+    return {
+        name: None,
+        **{
+            f"{name}.{algorithm}": checksum_files.text({name: digest})
+            for algorithm, digest in digests.items()
+        },
+        **sums,
+        paths.DOCUMENT: encoding.json_file(version.document),
+        paths.ARCHIVE: version.archive,
+    }
