@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from images.publishing import encoding, paths
+from images.publishing import paths
 from images.publishing.snapshot import PublishedVersion, file_name
 
 # The name of the checksum file of a folder -> its algorithm.
@@ -24,6 +24,7 @@ def of_version(
 ) -> bytes:
     """Return the content of the checksum file for the folder of a version.
 
+    It has the files that never change: meta.json follows changes of the image's attributes.
     ``algorithm`` is sha256 or sha512. With ``current`` the folder is the one of the current
     version, in which files have no label in their names.
     """
@@ -35,7 +36,6 @@ def of_version(
         {
             name: digests[algorithm],
             paths.ARCHIVE: _digest(version.archive, algorithm),
-            paths.DOCUMENT: _digest(encoding.json_file(version.document), algorithm),
         }
     )
 

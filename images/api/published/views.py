@@ -142,13 +142,8 @@ class _Tree:
 
     def top(self) -> bytes:
         """Return the page of the top folder."""
-        entries = [
-            *reading.entries(self.project),
-            pages.Entry("images/"),
-            pages.Entry(pages.STYLE, len(pages.style())),
-        ]
-        ordered = sorted(entries, key=lambda it: it.name)
-        return pages.top_page(self.site, reading.cards(self.project), ordered)
+        entries = pages.top_entries(reading.entries(self.project))
+        return pages.top_page(self.site, reading.cards(self.project), entries)
 
     def family(self, name: str) -> tuple[Publication, PublishedFamily]:
         """Return a published family that the caller can see. Raises NotFound."""

@@ -1,0 +1,300 @@
+"""What of a family is published, and for whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from images import families, lifecycle
+from images.attributes import Changes
+from images.models import FamilyVersion, Publication, PublishedTree
+from images.publishing import duties
+from tests.api.published.conftest import COMMAND, PROJECT, work
+
+FOLDER = "/pub/images/debian-13/20260101"
+FILE = f"{FOLDER}/debian-13-20260101.qcow2"
+CURRENT = "/pub/images/debian-13/current/debian-13.qcow2"
+OWN = f"/pub/project/{PROJECT}"
+
+
+def listed(client: Client, root: str = "/pub") -> list[str]:
+    """The labels in the index of a tree, newest first."""
+    found = client.get(f"{root}/index.json").json()["families"]
+    return [version["label"] for family in found for version in family["versions"]]
+
+
+def current(client: Client) -> str:
+    """The label of the current version by its file; empty without one."""
+    location = client.head(CURRENT).headers.get("Content-Location", "")
+    return location.rpartition("/")[0].rpartition("/")[2]
+
+
+def promote(label: str) -> None:
+    families.promote(COMMAND, "debian-13", label)
+
+
+@pytest.fixture
+def two(family: Any, add: Any) -> list[Any]:
+    family()
+    images = [add("20260101", b"January"), add("20260201", b"February")]
+    work()
+    return images
+
+
+@pytest.mark.parametrize("path", ["/pub", "/pub/", "/pub/index.json", FILE])
+def test_switched_off_it_is_an_unknown_path(
+    path: str, settings: Any, visitor: Any, two: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = "off"
+    response, unknown = visitor.get(path), visitor.get("/nowhere")
+
+    assert (response.status_code, response.content) == (404, unknown.content)
+    duties.publish()
+    assert not Publication.objects.exists()
+
+
+def test_a_family_is_published_when_it_says_so(visitor: Any, two: Any) -> None:
+    assert listed(visitor) == ["20260201", "20260101"]
+
+    families.update(COMMAND, "debian-13", {"publish": False})
+
+    assert listed(visitor) == []
+    assert visitor.get(FILE).status_code == 404
+
+
+def test_a_new_name_moves_the_family(visitor: Any, two: Any) -> None:
+    families.update(COMMAND, "debian-13", {"name": "debian"})
+
+    assert visitor.get(FILE).status_code == 404
+    assert (
+        visitor.get("/pub/images/debian/20260101/debian-20260101.qcow2").status_code
+        == 200
+    )
+
+
+def test_a_deleted_family_is_gone(visitor: Any, two: Any) -> None:
+    families.delete(COMMAND, "debian-13")
+
+    assert listed(visitor) == []
+    assert visitor.get(FILE).status_code == 404
+
+
+def deactivate(image: Any) -> None:
+    lifecycle.deactivate(image.pk, COMMAND)
+
+
+def delete(image: Any) -> None:
+    lifecycle.delete(image.pk, COMMAND)
+
+
+def hide_from_the_public(image: Any) -> None:
+    lifecycle.update(image.pk, Changes({"visibility": "private"}), COMMAND)
+
+
+def withdraw(image: Any) -> None:
+    families.change(COMMAND, "debian-13", "20260101", withdrawn=True)
+
+
+def remove(image: Any) -> None:
+    families.remove(COMMAND, "debian-13", "20260101")
+
+
+@pytest.mark.parametrize(
+    "end", [deactivate, delete, hide_from_the_public, withdraw, remove]
+)
+def test_a_version_ends_at_once_for_everybody(end: Any, visitor: Any, two: Any) -> None:
+    end(two[0])
+
+    assert visitor.get(FILE).status_code == 404
+    assert visitor.get(f"{FOLDER}/SHA256SUMS").status_code == 404
+    assert visitor.get(f"{FOLDER}/").status_code == 404
+    assert listed(visitor) == ["20260201"]
+    assert "20260101" not in visitor.get("/pub/streams/v1/images.json").content.decode()
+
+
+def test_a_deactivation_and_the_indexes_are_one_transaction(
+    visitor: Any, two: Any
+) -> None:
+    with transaction.atomic():
+        deactivate(two[0])
+        assert listed(visitor) == ["20260201"]
+        transaction.set_rollback(True)
+
+    assert listed(visitor) == ["20260201", "20260101"]
+
+
+def test_a_reactivated_image_comes_back(visitor: Any, two: Any) -> None:
+    deactivate(two[1])
+    assert current(visitor) == ""
+    lifecycle.reactivate(two[1].pk, COMMAND)
+
+    assert listed(visitor) == ["20260201", "20260101"]
+    assert current(visitor) == "20260201"
+
+
+def test_a_promotion_publishes(visitor: Any, two: Any, add: Any) -> None:
+    add("20260301", b"March", promote=False)
+    work()
+    assert listed(visitor) == ["20260201", "20260101"]
+
+    promote("20260301")
+
+    assert listed(visitor) == ["20260301", "20260201", "20260101"]
+    assert current(visitor) == "20260301"
+
+
+def test_the_former_version_stays_current_until_the_new_one_is_prepared(
+    visitor: Any, two: Any, add: Any
+) -> None:
+    add("20260301", b"March")
+    assert current(visitor) == "20260201"
+
+    work()
+
+    assert current(visitor) == "20260301"
+
+
+def test_a_rollback_counts_as_a_change_of_the_current_version(
+    visitor: Any, two: Any
+) -> None:
+    before = Publication.objects.get().revision
+    families.rollback(COMMAND, "debian-13")
+
+    assert current(visitor) == "20260101"
+    assert Publication.objects.get().revision == before + 1
+
+
+def test_no_more_versions_are_listed_than_configured(
+    settings: Any, visitor: Any, two: Any
+) -> None:
+    promote("20260101")
+    settings.IMAGECATALOG_PUBLISH_VERSIONS = 1
+
+    assert listed(visitor) == [
+        "20260201",
+        "20260101",
+    ]  # the newest, and the current one
+
+    promote("20260201")
+    assert listed(visitor) == ["20260201"]
+
+
+def test_a_version_cannot_take_the_place_of_the_current_folder(
+    visitor: Any, two: Any, add: Any
+) -> None:
+    add("current", b"something else")
+    work()
+
+    assert current(visitor) == "20260201"
+
+
+def test_a_change_that_was_not_noted_is_found_later(visitor: Any, two: Any) -> None:
+    FamilyVersion.objects.filter(label="20260101").update(withdrawn=True)
+    assert listed(visitor) == ["20260201", "20260101"]
+
+    PublishedTree.objects.update(refreshed_at="2026-01-01 00:00Z")
+    duties.publish()
+
+    assert listed(visitor) == ["20260201"]
+
+
+# Signing in
+
+
+@pytest.fixture
+def own(settings: Any, family: Any, add: Any) -> Any:
+    """A published family of a project, whose image is private."""
+    settings.IMAGECATALOG_PUBLISH = "signed-in"
+    family(scope="project")
+    image = add("20260101", visibility="private")
+    work()
+    return image
+
+
+def test_a_project_s_family_is_not_public(
+    visitor: Any, settings: Any, own: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = "public"
+
+    assert listed(visitor) == []
+    assert visitor.get(f"{OWN}/index.json").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/pub/", "/pub/index.json", FILE, f"{OWN}/"])
+def test_clients_are_asked_to_sign_in(path: str, visitor: Any, own: Any) -> None:
+    response = visitor.get(path)
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_a_project_reads_its_own_tree(api: Any, own: Any) -> None:
+    response = api.member.get(FILE.replace("/pub", OWN))
+
+    assert listed(api.member, OWN) == ["20260101"]
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"].startswith("private, ")
+    assert listed(api.member) == []  # the public tree
+
+
+def test_nobody_reads_the_tree_of_another_project(api: Any, own: Any) -> None:
+    for path in (f"{OWN}/", f"{OWN}/index.json", FILE.replace("/pub", OWN)):
+        assert api.stranger.get(path).status_code == 404
+    assert api.member.get("/pub/project/unknown/").status_code == 404
+    assert not PublishedTree.objects.filter(pk="unknown").exists()
+
+
+def test_a_file_needs_the_rule_of_a_download(api: Any, own: Any) -> None:
+    assert api.reader.get(f"{OWN}/index.json").status_code == 200
+    assert api.reader.get(FILE.replace("/pub", OWN)).status_code == 403
+
+
+def test_a_public_family_is_for_all_who_sign_in(
+    settings: Any, api: Any, visitor: Any, two: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = "signed-in"
+
+    assert visitor.get(FILE).status_code == 401
+    assert api.stranger.get(FILE).status_code == 200
+    assert listed(api.stranger) == ["20260201", "20260101"]
+
+
+def test_the_scope_decides_in_which_tree_a_family_is(
+    settings: Any, api: Any, two: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = "signed-in"
+    families.update(COMMAND, "debian-13", {"scope": "project"})
+    assert (listed(api.member), len(listed(api.member, OWN))) == ([], 2)
+
+    families.update(COMMAND, "debian-13", {"scope": "public"})
+    assert (len(listed(api.member)), listed(api.member, OWN)) == (2, [])
+
+
+# The value of a family
+
+
+def test_publishing_needs_its_rule(api: Any, settings: Any) -> None:
+    values = {"name": "own", "architecture": "x86_64"}
+    path, kind = "/catalog/v1/families", "application/json"
+    refused = api.member.post(path, values | {"publish": True}, content_type=kind)
+    made = api.member.post(path, values, content_type=kind)
+    change = {"publish": True}
+
+    assert (refused.status_code, made.status_code) == (403, 201)
+    one = f"{path}/{made.json()['id']}"
+    assert api.member.patch(one, change, content_type=kind).status_code == 403
+    assert api.admin.patch(one, change, content_type=kind).json()["publish"] is True
+    stop = {"publish": False}
+    assert api.member.patch(one, stop, content_type=kind).status_code == 200
+
+
+@pytest.mark.parametrize(("mode", "is_on"), [("off", False), ("signed-in", True)])
+def test_clients_learn_whether_the_service_publishes(
+    mode: str, is_on: bool, settings: Any, api: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = mode
+
+    assert api.reader.get("/catalog/v1").json()["features"]["publishing"] is is_on
