@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 ROUND: Final = 100  # versions
 LONGEST_DELAY: Final = 3600.0  # seconds, before a version is tried again
+TRIES: Final = 8  # before the delay, at first a second, is doubled
 NEEDED: Final = frozenset({"md5", "sha256", "sha512"})
 EXTENSIONS: Final = {"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}
 
@@ -143,7 +144,7 @@ def _kept_alive(row: PreparedVersion, blocks: Iterator[bytes]) -> Iterator[bytes
 
 
 def _postpone(row: PreparedVersion, reason: str) -> None:
-    delay = min(2.0 ** min(row.attempts, 12), LONGEST_DELAY)
+    delay = min(2.0 ** min(row.attempts // TRIES, 12), LONGEST_DELAY)
     PreparedVersion.objects.filter(pk=row.pk, next_at=row.next_at).update(
         next_at=timezone.now() + timedelta(seconds=delay),
         attempts=row.attempts + 1,

@@ -19,6 +19,8 @@ from images.publishing.signing import Signer
 
 log = logging.getLogger(__name__)
 
+_problem = ""  # why the last attempt failed
+
 KEY, KEYRING = "key.asc", "key.gpg"  # paths in a tree: for gpg --import, and for gpgv
 
 
@@ -35,7 +37,17 @@ def sign(project: str) -> None:
         with signing.opened(Path(settings.IMAGECATALOG_PUBLISH_KEY)) as signer:
             _sign(project, signer)
     except SigningError as error:
-        log.error("nothing new is published, because nothing can be signed: %s", error)
+        _log_once(str(error))
+    else:
+        _log_once("")
+
+
+def _log_once(problem: str) -> None:
+    """Log why nothing can be signed, unless it is known since the last attempt."""
+    global _problem
+    if problem and problem != _problem:
+        log.error("nothing new is published, because nothing can be signed: %s", problem)
+    _problem = problem
 
 
 def _sign(project: str, signer: Signer) -> None:
