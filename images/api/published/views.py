@@ -66,6 +66,8 @@ class PublishedView(ApiView):
     def get(self, request: Request, project: str, path: str | None) -> HttpResponseBase:
         """Return a file, or the page that lists a folder; ``project`` names the tree."""
         caller = get_caller(request)
+        if "\0" in f"{project}{path}":  # PostgreSQL cannot compare it
+            raise reading.missing()
         _check_tree(caller, project)
         reading.open_tree(project)
         response = _Tree(request._request, caller, project).answer(path)
