@@ -39,6 +39,7 @@ class AdminConfig(apps.AdminConfig):
             checks.remote_services,
             checks.certificates,
             checks.ldap_ca_file,
+            checks.publish_key,
             checks.secret_key,
             checks.secret_files,
             checks.owner,

@@ -25,6 +25,7 @@ from images import access, data_folder, db, outages, property_schema, stores
 from images.imports import remotes
 from images.models import ImageLocation
 from images.operations import unconfigured_stores
+from images.publishing import signing
 from images.stores.local import LocalStore
 
 
@@ -139,6 +140,18 @@ def ldap_ca_file(**options: Any) -> list[CheckMessage]:
             id="imagecatalog.E009",
         )
     ]
+
+
+def publish_key(**options: Any) -> list[CheckMessage]:
+    """Return an error if nothing can be signed with the key for what is published.
+
+    Only looks at files: the command `doctor` tries the key.
+    """
+    folder = settings.IMAGECATALOG_PUBLISH_KEY
+    if not folder or settings.IMAGECATALOG_PUBLISH == "off":
+        return []
+    problem = signing.problem(Path(folder))
+    return [Error(problem, id="imagecatalog.E011")] if problem else []
 
 
 def interpreter(**options: Any) -> list[Warning]:

@@ -31,6 +31,9 @@ GROUPS = {
         "family_promote": "make a version the current one",
         "family_rollback": "go back to the version before",
     },
+    "Publishing": {
+        "publish_key": "create or show the key that signs what is published",
+    },
     "Stored data": {
         "image_reap": "end dead transfers",
         "image_reconcile": "compare the catalogue with its stores, and fix it",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -37,9 +38,10 @@ from images.models import (
     Transfer,
     TransferKind,
 )
+from images.publishing import signing
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import described, memory_disk, samples, servers
+from tests import described, memory_disk, published, samples, servers
 
 PROJECT = "project-a"
 
@@ -220,6 +222,16 @@ def postgres_url() -> Iterator[str]:
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
     with servers.nanio(tmp_path_factory.mktemp("s3")) as s3:
         yield s3
+
+
+@pytest.fixture(scope="session")
+def publish_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a key of GnuPG, for IMAGECATALOG_PUBLISH_KEY."""
+    if missing := [it for it in ("gpg", "gpg-agent", "gpgv") if not shutil.which(it)]:
+        pytest.skip(f"{', '.join(missing)} is not installed")
+    folder = tmp_path_factory.mktemp("keys") / "publish-key"
+    signing.create(folder, published.KEY_USER)
+    return folder
 
 
 @pytest.fixture

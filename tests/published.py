@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
+KEY_USER = "Ímages: nightly <images@example.org>"
 DATA = b"the data of a disk"
 ARCHIVE = b"the archive"
 OLD = PublishedVersion(

@@ -14,26 +14,16 @@ import pytest
 from images.publishing import SigningError, gnupg, signing
 from images.publishing.signing import Signer
 from tests import servers
+from tests.published import KEY_USER
 
-USER = "Ímages: nightly <images@example.org>"
 TEXT = b"12ab  debian-13.qcow2\n- a line with a dash \n"
 
-pytestmark = pytest.mark.skipif(
-    bool(signing.problem(Path("/")).partition("not installed")[1]),
-    reason="gpg or gpg-agent is not installed",
-)
-
-
-@pytest.fixture(scope="module")
-def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keys") / "publish-key"
-    signing.create(folder, USER)
-    return folder
+pytestmark = pytest.mark.usefixtures("publish_key")
 
 
 @pytest.fixture
-def signer(key_folder: Path) -> Iterator[Signer]:
-    with signing.opened(key_folder) as signer:
+def signer(publish_key: Path) -> Iterator[Signer]:
+    with signing.opened(publish_key) as signer:
         yield signer
 
 
@@ -57,10 +47,10 @@ def home(tmp_path: Path) -> Iterator[Path]:
 # Signatures
 
 
-def test_a_new_key_is_private_and_never_replaced(key_folder: Path) -> None:
+def test_a_new_key_is_private_and_never_replaced(publish_key: Path) -> None:
     modes = {
         path.name: stat.S_IMODE(path.stat().st_mode)
-        for path in (key_folder, *key_folder.iterdir())
+        for path in (publish_key, *publish_key.iterdir())
     }
 
     assert modes == {
@@ -69,7 +59,7 @@ def test_a_new_key_is_private_and_never_replaced(key_folder: Path) -> None:
         "public-key.asc": 0o600,
     }
     with pytest.raises(SigningError, match="is not empty, and no key is replaced"):
-        signing.create(key_folder, USER)
+        signing.create(publish_key, KEY_USER)
 
 
 def test_gpgv_accepts_what_is_signed_and_nothing_else(
@@ -100,12 +90,12 @@ def test_the_public_key_can_be_imported(signer: Signer, home: Path) -> None:
     listed = gpg(home, "--with-colons", "--list-keys").decode()
 
     assert signer.fingerprint in listed
-    assert signer.key.user == USER
+    assert signer.key.user == KEY_USER
     assert gnupg.secret_keys(home) == []
 
 
 def test_a_home_of_gnupg_can_be_the_folder_of_the_key(home: Path) -> None:
-    gpg(home, "--passphrase", "", "--quick-generate-key", USER, "ed25519", "cert")
+    gpg(home, "--passphrase", "", "--quick-generate-key", KEY_USER, "ed25519", "cert")
     (key,) = gnupg.secret_keys(home)
     gpg(home, "--passphrase", "", "--quick-add-key", key.fingerprint, "ed25519", "sign")
 
@@ -197,7 +187,7 @@ def test_a_key_needs_a_name_and_an_address(user: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", ["gpg", "gpg-agent"])
 def test_a_missing_program_is_named(
-    program: str, key_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: str, publish_key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / {"gpg": "gpg-agent", "gpg-agent": "gpg"}[program]
     other.write_text("#!/bin/sh\n")
@@ -206,7 +196,7 @@ def test_a_missing_program_is_named(
 
     with (
         pytest.raises(SigningError, match=rf"{program} is not installed\. Install"),
-        signing.opened(key_folder),
+        signing.opened(publish_key),
     ):
         pass
 
@@ -243,10 +233,10 @@ except ChildProcessError:
 
 
 @pytest.fixture
-def signing_process(key_folder: Path) -> Iterator[subprocess.Popen[str]]:
+def signing_process(publish_key: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has signed and waits for a line of input."""
     with subprocess.Popen(
-        [sys.executable, "-c", SIGN, key_folder],
+        [sys.executable, "-c", SIGN, publish_key],
         cwd=servers.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

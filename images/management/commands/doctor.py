@@ -18,6 +18,7 @@ from images.management.doctor import (
     database,
     jobs,
     proxies,
+    publishing,
     running,
     service,
     storage,
@@ -37,6 +38,7 @@ WITHOUT_DATABASE: tuple[Check, ...] = (
     service.maintenance,
     service.keystone,
     service.backups,
+    publishing.key,
 )
 CONNECT: Check = database.tables
 WITH_DATABASE: tuple[Check, ...] = (
@@ -55,7 +57,7 @@ WITH_DATABASE: tuple[Check, ...] = (
 class Command(CatalogueCommand):
     help = (
         "Examine this installation: settings, disks, permissions, proxies, backups, database, "
-        "migrations, clock, stores, damaged data, background worker and jobs. Writes, reads and deletes "
+        "migrations, clock, stores, damaged data, background worker, jobs and the key that signs. Writes, reads and deletes "
         "an object in each store, and changes nothing else. Prints a line for each check, with what "
         "to do. Exit code 1: a check has failed. With --show-settings, --live or --ready it does "
         "only that."
