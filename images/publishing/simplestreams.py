@@ -56,6 +56,7 @@ def fragment(family: PublishedFamily) -> Document:
         "aliases": [family.name, *family.aliases],
         "derived_aliases": list(_derived_alias(found)),
         **_support(found, family.updated_at.date()),
+        **_requirements(found),
         "versions": {
             serial(version): {
                 "label": "release",
@@ -142,6 +143,14 @@ def _support(properties: Mapping[str, str], today: date) -> Document:
     except ValueError:  # "none", "notice" or missing
         return {"supported": True}
     return {"supported": end >= today, "support_eol": end.isoformat()}
+
+
+def _requirements(properties: Mapping[str, str]) -> Document:
+    """Return what Incus and LXD say about an instance that cannot boot: they switch secure boot on."""
+    if properties.get("os_secure_boot") != "disabled":
+        return {}
+    needed = {"secureboot": "false"}
+    return {"requirements": needed, "lxd_requirements": needed}
 
 
 def _items(family: PublishedFamily, version: PublishedVersion) -> Document:

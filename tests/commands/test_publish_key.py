@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from imagecatalog import checks
-from images.management.doctor import publishing
+from images.management.doctor import publishing, storage
 from tests.published import KEY_USER
 
 pytestmark = pytest.mark.usefixtures("publish_key")
@@ -93,3 +93,16 @@ def test_a_key_is_not_looked_at_while_nothing_is_published(settings: Any) -> Non
     settings.IMAGECATALOG_PUBLISH_KEY = "/nowhere"
 
     assert checks.publish_key() == list(publishing.key()) == []
+
+
+@pytest.mark.parametrize(("mode", "number"), [(0o700, 0), (0o755, 1)])
+def test_a_key_that_everybody_can_read_is_warned_of(
+    mode: int, number: int, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_PUBLISH_KEY = str(tmp_path / "key")
+    (tmp_path / "key").mkdir()
+    (tmp_path / "key").chmod(mode)
+
+    advice = [it.advice for it in storage.permissions()]
+
+    assert advice.count(f"chmod o-rwx {tmp_path}/key") == number

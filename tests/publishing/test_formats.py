@@ -256,6 +256,12 @@ def test_the_end_of_support_comes_from_the_template(
     assert (found["supported"], found.get("support_eol")) == support
 
 
+def test_incus_and_lxd_are_told_that_an_image_cannot_boot_securely() -> None:
+    found = product(family(properties={"os_secure_boot": "disabled"}))
+
+    assert found["requirements"] == found["lxd_requirements"] == {"secureboot": "false"}
+
+
 @pytest.mark.parametrize(
     ("properties", "system", "alias"),
     [

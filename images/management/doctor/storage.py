@@ -130,8 +130,8 @@ def _folders() -> Iterator[Path]:
 def permissions() -> Iterator[Result]:
     """Yield a warning for each private file or folder that every user of this machine can access.
 
-    They are the data folder, the secret key and a SQLite database. If none is wrong, yields one
-    good result.
+    They are the data folder, the secret key, a SQLite database, and the folder of the key that
+    signs what is published. If none is wrong, yields one good result.
     """
     wrong = [path for path in _private() if path.exists() and _is_public(path)]
     for path in wrong:
@@ -152,6 +152,8 @@ def _private() -> Iterator[Path]:
     yield data / data_folder.KEY_FILE
     if connection.vendor == "sqlite":
         yield Path(connection.settings_dict["NAME"])
+    if folder := settings.IMAGECATALOG_PUBLISH_KEY:
+        yield Path(folder)
 
 
 def _is_public(path: Path) -> bool:
