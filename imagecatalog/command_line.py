@@ -32,6 +32,7 @@ GROUPS = {
         "family_rollback": "go back to the version before",
     },
     "Publishing": {
+        "family_publish": "publish a family, or end that",
         "publish_key": "create or show the key that signs what is published",
     },
     "Stored data": {

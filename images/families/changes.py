@@ -63,7 +63,7 @@ def save(family: Family, *columns: str) -> None:
     family.updated_at = timezone.now()
     family.save(update_fields=[*columns, "version", "updated_at"])
     if family.publish or "publish" in columns:
-        note_change(family)
+        note_change(family, moved="scope" in columns)
 
 
 def record(

@@ -132,12 +132,12 @@ class PublicationChange(models.Model):
         return f"change of family {self.family}"
 
 
-def note_change(family: Family) -> None:
+def note_change(family: Family, *, moved: bool = False) -> None:
     """Note that a family has changed, so that the next reader renews what is published of it.
 
-    Notes it for both trees, because the change can have moved the family. One query.
+    ``moved``: its scope has changed, so both trees are renewed. One query.
     """
-    _note(family.pk, {PUBLIC, family.owner})
+    _note(family.pk, {PUBLIC, family.owner} if moved else {tree_of(family)})
 
 
 def note_change_of_image(image_id: str) -> None:

@@ -57,6 +57,18 @@ def prepare_due() -> None:
             _attempt(version, claim)
 
 
+def failing() -> list[PreparedVersion]:
+    """Return the versions that were tried often and are not prepared, each with its family.
+
+    Their ``error`` says why. At most a hundred, oldest first.
+    """
+    wanted = snapshots.listed(FamilyVersion.objects.all()).values("pk")
+    rows = PreparedVersion.objects.filter(
+        ready_at=None, attempts__gte=TRIES, version__in=wanted
+    )
+    return list(rows.select_related("version__family").order_by("pk")[:ROUND])
+
+
 def _claim(version: FamilyVersion) -> PreparedVersion | None:
     """Take a version for this worker; return None if another worker has it."""
     row, _ = PreparedVersion.objects.get_or_create(version=version)

@@ -46,7 +46,9 @@ def _log_once(problem: str) -> None:
     """Log why nothing can be signed, unless it is known since the last attempt."""
     global _problem
     if problem and problem != _problem:
-        log.error("nothing new is published, because nothing can be signed: %s", problem)
+        log.error(
+            "nothing new is published, because nothing can be signed: %s", problem
+        )
     _problem = problem
 
 

@@ -66,8 +66,9 @@ def test_a_family_is_added_and_changed(root: Client) -> None:
     event = FamilyEvent.objects.get()
     assert (event.verb, event.actor, event.interface) == ("create", "root", "admin")
 
-    root.post(page(family), FORM | {"title": "Debian 13"})
-    assert Family.objects.get().title == "Debian 13"
+    root.post(page(family), FORM | {"title": "Debian 13", "publish": "on"})
+    family = Family.objects.get()
+    assert (family.title, family.publish) == ("Debian 13", True)
 
 
 @pytest.mark.parametrize(

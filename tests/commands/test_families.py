@@ -65,6 +65,20 @@ def test_the_families_of_a_project_that_is_gone_are_listed() -> None:
     assert run("family_list", "--project", "gone") == "old gone project -\n"
 
 
+def test_a_family_is_published_and_published_no_longer() -> None:
+    create("--publish")
+    assert Family.objects.get().publish
+
+    run("family_publish", "debian-13", "--stop")
+    assert not Family.objects.get().publish
+
+    run("family_publish", "debian-13", "--dry-run")
+    assert not Family.objects.get().publish
+
+    run("family_publish", "debian-13")
+    assert Family.objects.get().publish
+
+
 def test_a_template_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "template.json"
     path.write_text('{"min_disk": 2}')

@@ -51,6 +51,7 @@ WITH_DATABASE: tuple[Check, ...] = (
     service.worker,
     jobs.jobs,
     service.verification,
+    publishing.versions,
 )
 
 

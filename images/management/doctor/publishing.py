@@ -1,4 +1,4 @@
-"""The check of the key that signs what is published."""
+"""The checks of what is published: the key that signs, and versions that cannot be published."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from images.management.doctor.result import FAIL, Result, ok
-from images.publishing import SigningError, signing
+from images.management.doctor.result import FAIL, Result, ok, warn
+from images.publishing import SigningError, preparation, signing
+from images.units import counted
 
 
 def key() -> Iterator[Result]:
@@ -23,3 +24,20 @@ def key() -> Iterator[Result]:
             yield ok("publish-key", text)
     except SigningError as error:
         yield Result("publish-key", FAIL, str(error))  # says what to do
+
+
+def versions() -> Iterator[Result]:
+    """Yield whether versions of published families cannot be published; nothing if nothing is."""
+    if settings.IMAGECATALOG_PUBLISH == "off":
+        return
+    failing = preparation.failing()
+    if not failing:
+        yield ok("publishing", "no version waits because of an error")
+        return
+    first = failing[0]
+    yield warn(
+        "publishing",
+        f"{counted(len(failing), 'version')} of published families cannot be published, such as "
+        f"{first.version.label} of {first.version.family.name}: {first.error}",
+        "The background worker tries them again. Mend the cause, or withdraw them.",
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from images import families
+from images.management.doctor import publishing as doctor
 from images.models import PreparedVersion
 from images.publishing import duties, preparation
 from tests.api.published.conftest import COMMAND, work
@@ -89,6 +90,19 @@ def test_data_that_has_changed_is_not_published(
     assert prepared.attempts == 2  # and it is tried again later
     duties.publish()
     assert PreparedVersion.objects.get().attempts == 2
+
+
+def test_doctor_names_a_version_that_cannot_be_published(family: Any, add: Any) -> None:
+    family()
+    add("1", DATA, digests={"sha256": "0" * 64})
+    work()
+    assert [it.status for it in doctor.versions()] == ["ok"]
+
+    PreparedVersion.objects.update(attempts=preparation.TRIES)
+
+    (told,) = doctor.versions()
+    assert told.status == "warn"
+    assert "1 of debian-13" in told.text
 
 
 def test_each_version_has_one_worker(
