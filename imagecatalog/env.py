@@ -378,6 +378,18 @@ def secure_url(name: str, *, help: str) -> str:
     return _matching(name, text(name, help=help), pattern, wanted)
 
 
+def region(name: str, *, help: str) -> tuple[str, ...]:
+    """Return the region and the URL in a variable like ``REGION,URL``; empty if it is unset.
+
+    Raises ImproperlyConfigured for any other text.
+    """
+    wanted = "like 'RegionOne,https://identity.example.org/v3'"
+    value = _matching(
+        name, text(name, help=help), r"[^\s,]+,https?://[^\s/]\S*", wanted
+    )
+    return tuple(value.split(",", 1)) if value else ()
+
+
 def ldap_url(name: str, *, help: str) -> str:
     """Return the ldap or ldaps URL in a variable; empty if the variable is unset.
 

@@ -646,6 +646,11 @@ IMAGECATALOG_PUBLISH_KEY = env.text(
     help="Folder with the secret key that signs what is published, made by `publish_key`. Unset: "
     "nothing is signed. See [Signatures](publishing.md#signatures).",
 )
+IMAGECATALOG_PUBLISH_JUJU = env.region(
+    "IMAGECATALOG_PUBLISH_JUJU",
+    help="`REGION,AUTH_URL` of the OpenStack cloud whose users boot the images: publishes an index "
+    "for Juju too. See [Juju](publishing.md#juju).",
+)
 
 IMAGECATALOG_IMPORT_METHODS = env.chosen(
     "IMAGECATALOG_IMPORT_METHODS",

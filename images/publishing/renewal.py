@@ -8,7 +8,7 @@ as soon as its deactivation is committed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,7 @@ from images.models import (
 )
 from images.publishing import (
     catalogue_index,
+    juju,
     pages,
     simplestreams,
     snapshots,
@@ -50,7 +51,9 @@ COLUMNS = (
     "etag",
 )
 CARDS = ""  # the path of an index that is not sent: what the pages show of families
-INDEX, STREAMS, VIRT_BUILDER, CARD = "index", "streams", "virt-builder", "card"  # parts
+# Parts:
+INDEX, STREAMS, VIRT_BUILDER, CARD = "index", "streams", "virt-builder", "card"
+JUJU = "juju"
 
 
 def made_for() -> str:
@@ -60,6 +63,7 @@ def made_for() -> str:
         settings.IMAGECATALOG_PUBLISH_VERSIONS,
         settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE,
         settings.IMAGECATALOG_PUBLISH_KEY,
+        settings.IMAGECATALOG_PUBLISH_JUJU,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -190,6 +194,7 @@ def _parts(family: PublishedFamily) -> dict[str, Any]:
         INDEX: catalogue_index.fragment(family),
         STREAMS: simplestreams.fragment(family),
         VIRT_BUILDER: virt_builder.fragment(family),
+        JUJU: juju.fragment(family),
         CARD: _json(asdict(pages.card(family))),
     }
 
@@ -202,8 +207,13 @@ def _json(values: Any) -> Any:
 def write_indexes(row: PublishedTree) -> None:
     """Write the indexes of a locked tree that are not signed."""
     now = datetime.now(UTC).replace(microsecond=0)
-    for path, content in indexes(row, now, signed=False).items():
+    written = indexes(row, now, signed=False)
+    for path, content in written.items():
         write_index(row.project, path, content, now)
+    former = PublishedIndex.objects.filter(
+        tree=row.project, path__startswith=juju.FOLDER
+    )
+    former.exclude(path__in=written).delete()
 
 
 def indexes(row: PublishedTree, now: datetime, *, signed: bool) -> dict[str, bytes]:
@@ -221,10 +231,17 @@ def indexes(row: PublishedTree, now: datetime, *, signed: bool) -> dict[str, byt
     cards = orjson.dumps([it[CARD] for it in parts])
     return {
         **streams,
+        **_for_juju((it[JUJU] for it in parts), now),
         virt_builder.PATH: sections,
         catalogue_index.PATH: whole,
         CARDS: cards,
     }
+
+
+def _for_juju(parts: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, bytes]:
+    if not settings.IMAGECATALOG_PUBLISH_JUJU:
+        return {}
+    return juju.documents(parts, now, juju.Cloud(*settings.IMAGECATALOG_PUBLISH_JUJU))
 
 
 def write_index(project: str, path: str, content: bytes, now: datetime) -> None:

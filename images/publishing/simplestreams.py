@@ -46,7 +46,7 @@ def fragment(family: PublishedFamily) -> Document:
     offered.sort(key=serial, reverse=True)
     found = operating_system.merged_properties(family, current)
     system = operating_system.of_properties(found, family.name)
-    architecture = DEBIAN_ARCHITECTURES.get(family.architecture, family.architecture)
+    architecture = debian_architecture(family)
     product = {
         "arch": architecture,
         "os": system.name,
@@ -68,6 +68,11 @@ def fragment(family: PublishedFamily) -> Document:
         },
     }
     return {f"{PREFIX}:{family.name}:{architecture}": product}
+
+
+def debian_architecture(family: PublishedFamily) -> str:
+    """Return Debian's name for the architecture of a family, such as amd64."""
+    return DEBIAN_ARCHITECTURES.get(family.architecture, family.architecture)
 
 
 def serial(version: PublishedVersion) -> str:

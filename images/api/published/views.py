@@ -17,7 +17,7 @@ from images.api.published import documents, image_files
 from images.http import client_address, public_url, responses
 from images.http.views import ApiView, get_caller
 from images.models import Publication
-from images.publishing import pages, paths, reading
+from images.publishing import juju, pages, paths, reading
 from images.publishing.snapshot import PublishedFamily
 from images.publishing.snapshots import CURRENT
 from images.publishing.usage import Site
@@ -25,6 +25,7 @@ from images.publishing.usage import Site
 ROOT = "/pub"
 IMMUTABLE = "max-age=31536000, immutable"
 FOLDERS = ("streams", "streams/v1")  # of indexes
+JUJU_FOLDERS = tuple(f"{juju.FOLDER}{it}" for it in ("", "/streams", "/streams/v1"))
 
 
 class PublishedAuthentication(CallerAuthentication):
@@ -120,9 +121,10 @@ class _Tree:
                 return self.file(family, label, name)
             case ["images", *_] if path.count("/") < 3:
                 return self.to_folder()
-        if path in FOLDERS:
+        folders = FOLDERS + (JUJU_FOLDERS if settings.IMAGECATALOG_PUBLISH_JUJU else ())
+        if path in folders:
             return self.to_folder()
-        if path.removesuffix("/") in FOLDERS:
+        if path.removesuffix("/") in folders:
             entries = reading.entries(self.project, path)
             return self.page(pages.folder_page(self.site, path, entries))
         if path == pages.STYLE:
