@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,7 +55,24 @@ def temporary_home() -> Iterator[Path]:
 
     Raises SigningError if the agent does not start.
     """
-    home = tempfile.mkdtemp(prefix="imagecatalog-gpg-")  # of mode 0700
+    try:
+        home = tempfile.mkdtemp(prefix="imagecatalog-gpg-")  # of mode 0700
+    except OSError as error:
+        raise SigningError(
+            f"No temporary folder can be made for GnuPG: {error.strerror}. Name a folder that the "
+            "service can write in the variable TMPDIR."
+        ) from error
+    try:
+        with _agent(home) as process:
+            _await_agent(process)
+            yield Path(home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _agent(home: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A context manager that yields the keeper of an agent, which is starting; the end stops both."""
     keeper = (sys.executable, "-I", "-S", "-c", _KEEPER, home)
     try:
         # In a session of its own, a Ctrl-C does not end the keeper before its work is done.
@@ -66,12 +84,10 @@ def temporary_home() -> Iterator[Path]:
             start_new_session=True,
         )
     except OSError as error:
-        os.rmdir(home)
         raise SigningError(f"gpg-agent cannot be run: {error.strerror}.") from error
     with process:
         try:
-            _await_agent(process)
-            yield Path(home)
+            yield process
         finally:
             try:
                 process.communicate(timeout=TIMEOUT)

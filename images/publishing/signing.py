@@ -100,7 +100,8 @@ def problem(folder: Path) -> str:
         for path in files:
             path.open("rb").close()
     except OSError as error:
-        return f"{VARIABLE}: {_unreadable(error)} {WAYS_OUT}"
+        unreadable = f"{error.filename} cannot be read: {error.strerror}."
+        return f"{VARIABLE}: {unreadable} {WAYS_OUT}"
     if files or (folder / KEYS_OF_HOME).is_dir():
         return ""
     return f"{VARIABLE}: there is no key in {folder}. {WAYS_OUT}"
@@ -159,11 +160,9 @@ def _copy_keys(folder: Path, home: Path) -> None:
             elif part.exists():
                 shutil.copy(part, home)
     except OSError as error:
-        raise SigningError(f"{VARIABLE}: {_unreadable(error)} {WAYS_OUT}") from error
-
-
-def _unreadable(error: OSError) -> str:
-    return f"{error.filename} cannot be read: {error.strerror}."
+        raise SigningError(
+            f"The key in {folder} cannot be copied: {error.filename}: {error.strerror}."
+        ) from error
 
 
 def _only_key(folder: Path, keys: list[Key]) -> Key:

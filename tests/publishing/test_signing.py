@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -199,6 +200,29 @@ def test_a_missing_program_is_named(
         signing.opened(publish_key),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("missing", "No temporary folder can be made"),
+        ("x" * 90, "agent does not start"),
+    ],
+)
+def test_a_folder_for_temporary_files_that_is_no_use_is_told(
+    folder: str,
+    message: str,
+    publish_key: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / ("x" * 90)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+
+    with pytest.raises(SigningError, match=message), signing.opened(publish_key):
+        pass
+
+    assert list((tmp_path / ("x" * 90)).iterdir()) == []
 
 
 def test_a_program_that_hangs_is_ended(
