@@ -99,7 +99,7 @@ def export_to(
     StoreError for missing or damaged data and for errors of the disk.
     """
     if not force and os.path.lexists(path):
-        with _disk_errors():
+        with disk_errors():
             if skip_existing and _holds(path, image, metadata):
                 return False
         raise errors.Conflict(
@@ -110,13 +110,13 @@ def export_to(
     with (
         closing(lifecycle.read(image.pk)) as blocks,  # type: ignore[type-var]
         Digests(*_algorithms(image)) as digests,
-        _placed(path, force) as file,
+        placed(path, force) as file,
     ):
-        _write(file, digesting(watched(blocks, image.size), digests))
+        write_durably(file, digesting(watched(blocks, image.size), digests))
         hexdigests = digests.hexdigests()
         _verify(image, digests.size, hexdigests)
     document = sidecar.document(image, digests.size, _known(image) | hexdigests)
-    with _disk_errors(), _removed_on_failure(path):
+    with disk_errors(), _removed_on_failure(path):
         if metadata:
             _write_sidecar(sidecar.beside(path), document)
         elif force:  # the old sidecar belongs to the overwritten file
@@ -229,32 +229,37 @@ def _removed_on_failure(path: Path) -> Generator[None, None, None]:
 
 
 def _write_sidecar(path: Path, document: bytes) -> None:
-    with _placed(path, force=True) as file:
-        _write(file, [document])
+    with placed(path, force=True) as file:
+        write_durably(file, [document])
 
 
-def _write(file: int, blocks: Iterable[bytes]) -> None:
+def write_durably(file: int, blocks: Iterable[bytes]) -> None:
+    """Write blocks into an open file, and sync it.
+
+    Raises StoreFull, StoreError, and the exceptions of ``blocks``.
+    """
     with WriteBack(file) as write_back:
         for block in blocks:
-            with _disk_errors():
+            with disk_errors():
                 write_back.write(block)
-        with _disk_errors():
+        with disk_errors():
             write_back.finish()
 
 
 @contextmanager
-def _placed(path: Path, force: bool) -> Generator[int, None, None]:
+def placed(path: Path, force: bool, mode: int = MODE) -> Generator[int, None, None]:
     """A context manager that opens a temporary file, and renames it to ``path`` at the end.
 
-    Yields the file descriptor. After an exception, the temporary file is removed. Raises Conflict
-    if ``path`` exists at the end, unless ``force`` allows to overwrite it.
+    Yields the file descriptor. ``mode`` are the permissions of a new file, less the umask. After
+    an exception, the temporary file is removed. Raises Conflict if ``path`` exists at the end,
+    unless ``force`` allows to overwrite it.
     """
     part = path.with_name(path.name + PART)
-    with _disk_errors():
-        file = _locked(part)
+    with disk_errors():
+        file = _locked(part, mode)
     try:
         yield file
-        with _disk_errors():
+        with disk_errors():
             if not force and os.path.lexists(path):
                 raise errors.Conflict(
                     f"{path.name} was created meanwhile. Move it away, or overwrite it with "
@@ -270,14 +275,14 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
         os.close(file)
 
 
-def _locked(part: Path) -> int:
+def _locked(part: Path, mode: int) -> int:
     """Open, lock and empty the temporary file ``part`` of an export; return its file descriptor.
 
     Raises Conflict if another process is writing the file.
     """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        file = os.open(part, flags, MODE)
+        file = os.open(part, flags, mode)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its previous owner may have renamed or removed the file between open and lock.
@@ -298,7 +303,8 @@ def _locked(part: Path) -> int:
 
 
 @contextmanager
-def _disk_errors() -> Generator[None, None, None]:
+def disk_errors() -> Generator[None, None, None]:
+    """A context manager that turns errors of the file system into StoreFull or StoreError."""
     try:
         yield
     except OSError as error:

@@ -357,6 +357,10 @@ class FilePart(Iterator[bytes]):
         file, self._file = self._file, -1
         return FilePart(file, self._position, self._stop, self.source)
 
+    def fileno(self) -> int:
+        """Return the descriptor of the open file, which this object closes."""
+        return self._file
+
     def status(self) -> os.stat_result:
         """Return the status of the file as ``os.fstat`` does, such as its size and inode."""
         return os.fstat(self._file)
