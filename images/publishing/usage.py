@@ -15,6 +15,7 @@ from images.text import printable
 
 USER: Final = "USER"  # placeholders
 PASSWORD: Final = "PASSWORD"
+OVA: Final = "ova"  # a container format, and an extension
 # Properties of the image that a copy in another cloud needs as well.
 OF_THE_MACHINE: Final = ("hw_", "os_")
 
@@ -66,6 +67,8 @@ def guides(
     # Both clients refuse URLs without TLS, and read no other format.
     if version.extension == "qcow2" and site.url.startswith("https://"):
         found.append(Guide("incus", _("Incus and LXD"), tuple(_incus(site, family))))
+    if version.extension == OVA:  # libvirt cannot boot an archive
+        return found
     libvirt = [_virt_install(family, version)]
     if version.extension in ("qcow2", "raw"):
         libvirt.append(_virt_builder(site, family))
@@ -109,7 +112,6 @@ def _download(
 
 def _openstack(family: PublishedFamily, version: PublishedVersion) -> list[Block]:
     image = quote(printable(family.image_name))
-    container = "compressed" if "." in version.extension else "bare"
     values = [
         f"    --property {quote(printable(f'{name}={value}'))} \\\n"
         for name, value in sorted(version.properties.items())
@@ -117,7 +119,7 @@ def _openstack(family: PublishedFamily, version: PublishedVersion) -> list[Block
     ]
     create = (
         f"openstack image create --disk-format {version.disk_format} "
-        f"--container-format {container} \\\n{''.join(values)}"
+        f"--container-format {_container(version)} \\\n{''.join(values)}"
         f"    --file {file_name(family.name, version)} {image}"
     )
     return [
@@ -143,12 +145,11 @@ def _terraform(
         f"  image_id    = data.openstack_images_image_v2.{name}.id\n"
         '  flavor_name = "m1.small"\n}'
     )
-    container = "compressed" if "." in version.extension else "bare"
     url = f"{_folder(site, family, version.label)}/{file_name(family.name, version)}"
     values = {
         "name": image,
         "image_source_url": _hcl(url),
-        "container_format": _hcl(container),
+        "container_format": _hcl(_container(version)),
         "disk_format": _hcl(version.disk_format),
     }
     if site.needs_sign_in:
@@ -165,6 +166,12 @@ def _terraform(
         ),
         Block(_("In another cloud, create an image from this version:"), copy),
     ]
+
+
+def _container(version: PublishedVersion) -> str:
+    if version.extension == OVA:
+        return OVA
+    return "compressed" if "." in version.extension else "bare"
 
 
 def _hcl(text: str) -> str:

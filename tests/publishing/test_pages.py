@@ -7,7 +7,6 @@ import re
 import shlex
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,43 +14,14 @@ import pytest
 
 from images.publishing import pages
 from images.publishing.pages import Entry
-from images.publishing.snapshot import PublishedFamily, PublishedVersion
+from images.publishing.snapshot import PublishedFamily
 from images.publishing.usage import Guide, Site, guides
+from tests import published
+from tests.published import CURRENT, OLD
 
 SITE = Site("https://images.example.org/pub", is_signed=True)
-OLD = PublishedVersion(
-    label="20260131",
-    image_id="5a4d1c5e-4f3e-4d2b-9d55-0a4f8a3f2b11",
-    build_date=date(2026, 1, 31),
-    published_at=datetime(2026, 2, 1, 12, tzinfo=UTC),
-    current=False,
-    disk_format="qcow2",
-    extension="qcow2",
-    size=431_554_560,
-    virtual_size=2 << 30,
-    md5="a" * 32,
-    sha256="b" * 64,
-    sha512="c" * 128,
-    properties={"hw_disk_bus": "scsi", "build_host": "builder-7"},
-    archive=b"archive",
-    combined_sha256="d" * 64,
-    document={},
-)
-NEW = replace(OLD, label="20260228", build_date=date(2026, 2, 28), current=True)
-FAMILY = PublishedFamily(
-    name="debian-13",
-    title="Debian 13",
-    description="Stable.\n\nWith cloud-init.",
-    homepage="https://www.debian.org/",
-    architecture="x86_64",
-    image_name="debian-13",
-    project="",
-    revision=2,
-    aliases=(),
-    template={"osinfo_id": "debian13"},
-    updated_at=datetime(2026, 3, 1, tzinfo=UTC),
-    versions=(NEW, OLD),
-)
+NEW = replace(CURRENT, properties={"hw_disk_bus": "scsi", "build_host": "builder-7"})
+FAMILY = replace(published.FAMILY, versions=(NEW, OLD))
 HOSTILE = '<script>alert(1)</script>"\u202e\x07'
 
 
@@ -237,3 +207,10 @@ def test_an_installer_boots_as_a_cdrom() -> None:
 
     assert "--cdrom debian-13-20260228.iso" in text
     assert "virt-builder" not in text
+
+
+def test_an_archive_is_imported_as_one_and_not_booted() -> None:
+    version = replace(NEW, disk_format="vmdk", extension="ova")
+
+    assert "--container-format ova" in guide("openstack", versions=(version,))
+    assert guide("libvirt", versions=(version,)) == ""
