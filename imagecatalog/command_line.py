@@ -34,6 +34,7 @@ GROUPS = {
     "Publishing": {
         "family_publish": "publish a family, or end that",
         "publish_key": "create or show the key that signs what is published",
+        "publish_export": "write a static copy of what is published",
     },
     "Stored data": {
         "image_reap": "end dead transfers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
 
 ARCHIVE = "meta.tar.xz"
@@ -21,3 +23,8 @@ def image_file(family: PublishedFamily, version: PublishedVersion) -> str:
 def archive_file(family: PublishedFamily, version: PublishedVersion) -> str:
     """Return the path of the small archive that describes a version to Incus and LXD."""
     return f"{folder(family, version)}/{ARCHIVE}"
+
+
+def root(project: str) -> str:
+    """Return the path of a tree on the service: ``/pub``, or ``/pub/project/ID`` of a project."""
+    return f"/pub/project/{quote(project)}" if project else "/pub"

@@ -22,7 +22,6 @@ from images.publishing.snapshot import PublishedFamily
 from images.publishing.snapshots import CURRENT
 from images.publishing.usage import Site
 
-ROOT = "/pub"
 IMMUTABLE = "max-age=31536000, immutable"
 FOLDERS = ("streams", "streams/v1")  # of indexes
 JUJU_FOLDERS = tuple(f"{juju.FOLDER}{it}" for it in ("", "/streams", "/streams/v1"))
@@ -95,7 +94,7 @@ class _Tree:
 
     def __init__(self, http: HttpRequest, caller: Caller, project: str) -> None:
         self.http, self.caller, self.project = http, caller, project
-        self.root = f"{ROOT}/project/{quote(project)}" if project else ROOT
+        self.root = paths.root(project)
         self.site = Site(
             url=public_url.base(http) + self.root,
             is_signed=bool(settings.IMAGECATALOG_PUBLISH_KEY),
