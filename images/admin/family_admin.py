@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from images import attributes, families
 from images.access import Caller
-from images.admin import family_actions, formatting
+from images.admin import family_actions, family_publication, formatting
 from images.admin.actions import get_caller, may
 from images.admin.add_views import projects
 from images.admin.changelist import shown_project
@@ -245,6 +245,7 @@ def _page(request: HttpRequest, family: Family) -> dict[str, Any]:
         "can_delete": may(request, "images.delete_family"),
         "events": _events(family),
         "namesakes": _namesakes(family),
+        "publication": family_publication.shown(request, family),
     }
 
 

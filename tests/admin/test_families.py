@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from images import families
-from images.access import Caller
+from images.access import Caller, operator
 from images.models import Family, FamilyEvent, FamilyVersion, Image
+from images.publishing import duties
+from tests.api.published.conftest import work
 
 FAMILIES = "/admin/images/family/"
 FORM = {
@@ -286,3 +289,86 @@ def test_the_list_asks_as_often_for_many_families_as_for_few(
     assert shown.count(">family-") == count
     assert len(queries) <= 8
     assert not [it for it in queries if '"images_family"."template"' in it["sql"]]
+
+
+# Publication
+
+
+@pytest.fixture
+def published(settings: Any, family: Family) -> Family:
+    """The family, which is public and is to be published."""
+    settings.IMAGECATALOG_PUBLISH = "public"
+    settings.IMAGECATALOG_PUBLIC_URL = "https://images.example.org"
+    values = {"scope": "public", "publish": True}
+    return families.update(operator("command"), str(family.pk), values).family
+
+
+def test_the_page_links_to_what_is_published(
+    root: Client, published: Family, add: Any
+) -> None:
+    image = add("1", promote=True)
+    known = {"sha256": hashlib.sha256(b"the bytes of an image").hexdigest()}
+    Image.objects.filter(pk=image.pk).update(visibility="public", digests=known)
+    work()
+
+    shown = text(root.get(page(published)))
+
+    assert "1 version is published" in shown
+    assert 'href="https://images.example.org/pub/images/debian-13/"' in shown
+    assert "Current there: 1." in shown
+    assert "is being prepared" not in shown
+
+
+def test_the_page_says_what_a_version_waits_for(
+    root: Client, published: Family, add: Any
+) -> None:
+    add("1", promote=True)
+    duties.publish()
+
+    shown = text(root.get(page(published)))
+
+    assert "Nothing is published of this family yet." in shown
+    assert "Version 1 is being prepared. Its digests are being computed." in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({}, "visibility “private”. Make it public."),
+        ({"status": "deactivated"}, "Only active images are published."),
+    ],
+)
+def test_the_page_says_what_hinders_the_publication(
+    root: Client,
+    published: Family,
+    add: Any,
+    change: dict[str, str],
+    sentence: str,
+) -> None:
+    image = add("1", promote=True)
+    Image.objects.filter(pk=image.pk).update(visibility="private", **change)
+
+    assert sentence in text(root.get(page(published)))
+
+
+@pytest.mark.parametrize(
+    ("mode", "scope", "sentence"),
+    [
+        ("off", "public", "IMAGECATALOG_PUBLISH is off."),
+        ("public", "project", "only if IMAGECATALOG_PUBLISH is signed-in."),
+        ("public", "public", "Promote a version"),
+    ],
+)
+def test_the_page_says_why_the_service_publishes_nothing_of_a_family(
+    root: Client, published: Family, settings: Any, mode: str, scope: str, sentence: str
+) -> None:
+    settings.IMAGECATALOG_PUBLISH = mode
+    Family.objects.update(scope=scope)
+
+    assert sentence in text(root.get(page(published)))
+
+
+def test_a_family_that_is_not_to_be_published_has_no_such_section(
+    root: Client, family: Family
+) -> None:
+    assert 'id="publication"' not in text(root.get(page(family)))
