@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from families import Family
 from signing_in import DISK, FOLDER, WEB, done, run, session, wait
 
 
@@ -87,3 +88,25 @@ openstack("image", "metadef", "namespace", "delete", "Lab")
 done("metadef namespaces, properties, objects, resource types")
 
 openstack("image", "delete", image, staged, web)
+
+family = Family("debian-13")
+first, second = family.images
+
+
+def current() -> object:
+    """The id of the one image that is found by the family's name."""
+    shown = in_json("image", "show", "debian-13")["id"]
+    (listed,) = in_json("image", "list", "--name", "debian-13")
+    assert listed["ID"] == shown, listed
+    return shown
+
+
+assert current() == first
+family.promote("2")
+assert current() == second
+family.rollback()
+assert current() == first
+hidden = in_json("image", "list", "--property", "image_family=debian-13", "--hidden")
+assert [image["ID"] for image in hidden] == [second], hidden
+family.delete()
+done("show the one image of a family, before and after a promotion and a rollback")
