@@ -32,6 +32,8 @@ INTEROP = {
 }
 # Driven by the tests, which run in the environment of the suite.
 DASHBOARD = {"horizon": ["horizon==27.0.0", "gunicorn==27.0.1"]}
+# For the tests of the published tree: signed indexes of simplestreams.
+PUBLISHED = {"simplestreams": ["python-simplestreams==0.1.0.post59"]}
 RELEASE = {"release": ["cyclonedx-bom==7.5.0", "pip-audit==2.10.1"]}
 # Validators of compose files and of manifests
 DEPLOY = {
@@ -44,18 +46,18 @@ LDAP = [
     "pyasn1==0.6.1",
     "pyasn1-modules==0.4.2",
 ]
-PACKAGES = CONFORMANCE | INTEROP | DASHBOARD | RELEASE | DEPLOY
+PACKAGES = CONFORMANCE | INTEROP | DASHBOARD | PUBLISHED | RELEASE | DEPLOY
 
 
 def programs(name: str) -> Path:
     """The folder with the programs of an environment, which is made when it is not there."""
     folder = HOME / name
-    if _lacks(folder, PACKAGES[name]):
+    if lacks(folder, PACKAGES[name]):
         print(f"Installing {', '.join(PACKAGES[name])} into {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         install = [folder / "bin/python", *PIP_INSTALL, *PACKAGES[name]]
         subprocess.run(install, check=True)
-        _note(folder, PACKAGES[name])
+        note(folder, PACKAGES[name])
     return folder / "bin"
 
 
@@ -67,10 +69,10 @@ def ldap_packages() -> Path:
     if not Path("/usr/include/ldap.h").exists():
         raise Missing("the headers of OpenLDAP are not installed (libldap-dev)")
     folder = HOME / "ldap"
-    if _lacks(folder, LDAP):
+    if lacks(folder, LDAP):
         install = [sys.executable, *PIP_INSTALL, "--no-deps", "--upgrade"]
         subprocess.run([*install, "--target", folder, *LDAP], check=True)
-        _note(folder, LDAP)
+        note(folder, LDAP)
     return folder
 
 
@@ -80,7 +82,7 @@ def node_package(package: str) -> Path:
     Raises Missing where npm is not installed.
     """
     folder = HOME / package.replace("@", "-")
-    if _lacks(folder, [package]):
+    if lacks(folder, [package]):
         npm = shutil.which("npm")
         if npm is None:
             raise Missing("npm is not installed")
@@ -88,17 +90,17 @@ def node_package(package: str) -> Path:
         (folder / "package.json").write_text('{"private": true}')
         install = [npm, "install", "--silent", "--no-audit", "--no-fund", package]
         subprocess.run(install, cwd=folder, check=True)
-        _note(folder, [package])
+        note(folder, [package])
     return folder
 
 
-def _lacks(folder: Path, packages: Sequence[str]) -> bool:
-    """Whether a folder has not exactly these packages, as ``_note`` has noted."""
+def lacks(folder: Path, packages: Sequence[str]) -> bool:
+    """Whether a folder has not exactly these packages, as ``note`` has noted."""
     noted = folder / INSTALLED
     return not noted.exists() or noted.read_text() != "\n".join(packages)
 
 
-def _note(folder: Path, packages: Sequence[str]) -> None:
+def note(folder: Path, packages: Sequence[str]) -> None:
     """Note that a folder has these packages, all of which are installed."""
     (folder / INSTALLED).write_text("\n".join(packages))
 
