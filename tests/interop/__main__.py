@@ -2,28 +2,33 @@
 
 Each client that is not a package of the tests is installed into an environment of its own below
 var/environments. It runs one script of tests/interop/clients, which reports what has succeeded.
+Clients of the published tree, which know no Image API, have a service of their own over TLS.
 Horizon is driven in a browser, in front of a service of its own behind a real Keystone.
-Exit code 1 when a script fails. It needs qemu-img, Chromium and aria2; gophercloud comes from
-Debian's packages golang-go and golang-github-gophercloud-gophercloud-dev.
+Exit code 1 when a script fails. It needs Debian, qemu-img, Chromium, GnuPG, curl and wget;
+gophercloud comes from Debian's packages golang-go and golang-github-gophercloud-gophercloud-dev.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests import environments, servers
+from tests.published_tree import Published, published
 from tests.servers import Service
 from tests.web import allow, serving_folder
 
 CLIENTS = Path(__file__).parent / "clients"
+# They fetch images from the published tree, and run in the environment of the tests.
+TREE = ("incus", "simplestreams", "virt_builder", "downloads", "promotions")
 # Those of INTEROP have an environment of their own; the others use that of the tests.
 NAMES = (
     "openstack",
@@ -32,6 +37,7 @@ NAMES = (
     "gophercloud",
     *environments.INTEROP,
     "horizon",
+    *TREE,
 )
 
 
@@ -39,16 +45,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="interop", description=__doc__)
     parser.add_argument("--only", action="append", choices=NAMES, help="a client")
     chosen = parser.parse_args().only or list(NAMES)
-    with (
-        tempfile.TemporaryDirectory(prefix="interop-") as folder,
-        _service(Path(folder)) as (service, env),
-    ):
-        failed = [client for client in chosen if not succeeds(client, service, env)]
+    with tempfile.TemporaryDirectory(prefix="interop-") as name, ExitStack() as stack:
+        folder = Path(name)
+        rig = Rig(*stack.enter_context(_service(folder)))
+        if {*TREE, "ironic"} & {*chosen}:
+            (folder / "tree").mkdir()
+            rig.tree = stack.enter_context(published(folder / "tree"))
+        failed = [client for client in chosen if not succeeds(client, rig)]
     print(f"{len(chosen) - len(failed)} of {len(chosen)} clients succeeded")
     return int(bool(failed))
 
 
-@contextlib.contextmanager
+@dataclass
+class Rig:
+    """What the clients use."""
+
+    service: Service
+    env: dict[str, str]  # what the scripts find in the environment
+    tree: Published | None = None
+
+    def environ(self, folder: Path) -> dict[str, str]:
+        """The environment of a client with this folder."""
+        return (
+            environments.environ(**_signing_in(self.service))
+            | (self.tree.environ(folder) if self.tree else {})
+            | self.env
+            | {"INTEROP_FOLDER": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        )
+
+
+@contextmanager
 def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
     """Our service with two stores and a cache, and what the scripts find in the environment."""
     web = folder / "web"
@@ -77,7 +103,7 @@ def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
             )
 
 
-def succeeds(client: str, service: Service, env: Mapping[str, str]) -> bool:
+def succeeds(client: str, rig: Rig) -> bool:
     """Let a client use the service, and print the steps that have succeeded, and the time.
 
     If the client's script fails, all that it has printed comes first.
@@ -86,8 +112,7 @@ def succeeds(client: str, service: Service, env: Mapping[str, str]) -> bool:
     with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
         done = subprocess.run(
             _script(client),
-            env=environments.environ(**_signing_in(service), **env)
-            | {"INTEROP_FOLDER": folder, "PYTHONDONTWRITEBYTECODE": "1"},
+            env=rig.environ(Path(folder)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,62 @@
+"""Clients that know no Image API fetch images from the published tree.
+
+`make interop` runs the same scripts, and lets the clients fetch while versions are promoted.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.__main__ import CLIENTS as SCRIPTS
+from tests.published_tree import Published, published
+from tests.servers import Missing
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("published")]
+
+
+CLIENTS = ("downloads", "incus", "simplestreams", "virt_builder")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    with published(tmp_path_factory.mktemp("published")) as tree:
+        yield tree
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_fetches_the_images_that_were_uploaded(
+    client: str, tree: Published, tmp_path: Path
+) -> None:
+    run(client, tree, tmp_path)
+
+
+@pytest.mark.long
+def test_clients_that_sign_in_fetch_the_images_that_were_uploaded(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "service").mkdir()
+    with published(tmp_path / "service", "signed-in") as tree:
+        for client in CLIENTS:
+            (tmp_path / client).mkdir()
+            run(client, tree, tmp_path / client)
+
+
+def run(client: str, tree: Published, folder: Path) -> None:
+    """Run the script of a client, in a folder of its own."""
+    try:
+        environ = tree.environ(folder)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    ended = subprocess.run(
+        [sys.executable, SCRIPTS / f"with_{client}.py"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout
