@@ -119,6 +119,7 @@ class Bench:
         self.ours = target("ours", url, auth, pids)
         if self.env is not None:
             self.ours.admin = run.auth
+            self.ours.publishes = True
             if "cache" in said.only:
                 self.ours.cached_store = service.CACHED_STORE
         stack.callback(self.clean, self.ours)
@@ -193,7 +194,7 @@ class Bench:
 
     def remember_memory(self) -> None:
         """Only when data went through, and only of processes that we may look at."""
-        if not {"upload", "download", "import", "cache"} & self.options.only:
+        if not {"upload", "download", "publish", "import", "cache"} & self.options.only:
             return
         peak = Figure("memory of the biggest process, peak", "MiB", [], [])
         growth = Figure("memory, growth over idle", "MiB", [], [])

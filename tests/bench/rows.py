@@ -195,10 +195,29 @@ def hit(target: Target, plan: Plan) -> list[float]:
     return [seconds[1] / seconds[0]]
 
 
+def published(target: Target, plan: Plan) -> list[float]:
+    """The time of a download from the published tree, in times of one by the Image API.
+
+    Nothing of a service that publishes no files.
+    """
+    if not target.publishes:
+        return []
+    if not target.big:
+        target.upload(plan.size, chunked=True)
+    os.sync()
+    target.download(plan.size)  # unmeasured: the first one of an image
+    with target.published() as path:
+        best = [
+            min(target.download(plan.size, one) for _ in range(3)) for one in ("", path)
+        ]
+    return [best[1] / best[0]]
+
+
 IMAGES = "/admin/images/image/"
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
 HIT_MUST = 1.05  # times the download from a local store: as fast, but for the noise
+PUBLISHED_MUST = 1.05  # times the download by the Image API
 ROWS = (
     Row("list", "list 25, first page", "ms", 4, latency("first", 30)),
     Row("list", "list 25, deep page", "ms", 4, latency("deep", 30)),
@@ -212,6 +231,7 @@ ROWS = (
     Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
     Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
     Row("download", "download", "MiB/s", 1.3, download),
+    Row("publish", "published download", "x one", 0, published, PUBLISHED_MUST),
     Row("import", "import from the web", "MiB/s", 2, from_web),
     Row("import", "stage and import", "MiB/s", 2.5, staged),
     Row("import", "copy into another store", "MiB/s", 2, copied),

@@ -28,6 +28,7 @@ def started(
         "IMAGECATALOG_STATIC_KEYS": f"admin:{secrets.token_urlsafe(24)}",
         # The samples' data would fill the disk.
         "IMAGECATALOG_DELAYED_DELETE": "off",
+        "IMAGECATALOG_PUBLISH": "public",
         "IMAGECATALOG_STORES": ",".join(
             f"{name}=file://{folder}/stores/{name}" for name in ("local", "far")
         ),

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -67,6 +67,7 @@ class Target:
     admin: tuple[str, str] | None = None  # who signs in to the browser admin
     cookie: str = ""
     cached_store: str = ""  # the id of a store whose data is cached
+    publishes: bool = False  # files of families below /pub/
     images: list[str] = field(default_factory=list)  # to delete at the end
     namespaces: list[str] = field(default_factory=list)  # the paths of those created
     spare: list[str] = field(default_factory=list)  # for the delete row
@@ -205,9 +206,10 @@ class Target:
             self.images.remove(self.big)
             self.big = ""
 
-    def download(self, size: int) -> float:
-        """Read the big image; seconds from connecting to the last byte."""
-        request = self.endpoint.request("GET", f"/v2/images/{self.big}/file")
+    def download(self, size: int, path: str = "") -> float:
+        """Read the big image, at another path if one is given; seconds from connecting to the last byte."""
+        path = path or f"/v2/images/{self.big}/file"
+        request = self.endpoint.request("GET", path)
         with self.memory.watched() if self.memory else nullcontext():
             begin = time.perf_counter()
             answer = exchange(self.endpoint, request, keep=False)
@@ -228,6 +230,33 @@ class Target:
                 return
             time.sleep(0.05)
         raise BenchError(f"{self.name}: the image is not in the cache after 60 s")
+
+    # The published tree
+
+    @contextmanager
+    def published(self) -> Iterator[str]:
+        """Publish the big image, and yield the path of its file, which is gone afterwards."""
+        families, name = "/catalog/v1/families", "bench"
+        wanted: dict[str, object] = {"name": name, "architecture": "x86_64"}
+        wanted |= {"scope": "public", "visibility": "public", "publish": True}
+        answer = call(self.endpoint, "POST", families, wanted)
+        answer.expect(201, f"{self.name}: family")
+        version = {"image": self.big, "label": "1", "promote": True}
+        answer = call(self.endpoint, "POST", f"{families}/{name}/versions", version)
+        answer.expect(201, f"{self.name}: version")
+        path = f"/pub/images/{name}/1/{name}-1.raw"
+        self._wait_for(path)
+        yield path
+        call(self.endpoint, "DELETE", f"{families}/{name}").expect(204, "family")
+
+    def _wait_for(self, path: str) -> None:
+        """Wait until a file is published; at most 60 s."""
+        deadline = time.monotonic() + 60
+        request = self.endpoint.request("GET", path, headers={"Range": "bytes=0-0"})
+        while exchange(self.endpoint, request).status != 206:
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.name}: {path} is not published after 60 s")
+            time.sleep(0.05)
 
     # Imports
 
