@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests import qemu, servers, web
+from tests import debian, qemu, servers, web
 from tests.docs import uses
 from tests.docs.reader import API, Reader
 from tests.servers import Service
@@ -164,11 +164,15 @@ def reader(
     site: str,
     terminal: int,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Reader:
     """A reader of the page, with what it needs in place of what the page names."""
     program = uses.PROGRAMS.get(page)
     if program and not shutil.which(program):
         pytest.skip(f"{program} is not installed")
+    if page in uses.OF_DEBIAN:
+        for name, value in debian_environ().items():
+            monkeypatch.setenv(name, value)
     folder, text = tmp_path / "checkout", text_of(page)
     texts = {
         "https://example.org": site,
@@ -204,6 +208,13 @@ def reader(
         texts[BACKUPS] = f"s3://{s3.bucket}/backups-{uuid4()}"
         texts[BUCKET] = s3.store(prefix=f"images-{uuid4()}").partition("=")[2]
     return Reader(prepared(folder, disks), env, texts, terminal)
+
+
+def debian_environ() -> dict[str, str]:
+    try:
+        return debian.environ()
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
 
 
 def client(service: Service, project: str) -> dict[str, str]:
