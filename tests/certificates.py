@@ -16,8 +16,10 @@ class Files(NamedTuple):
     key: Path
 
 
-def make(folder: Path, name: x509.GeneralName, prefix: str = "") -> Files:
-    """Write a new certificate for a server of this name, and its key."""
+def make(
+    folder: Path, name: x509.GeneralName, prefix: str = "", days: int = 1
+) -> Files:
+    """Write a new certificate for a server of this name, and its key; it is valid for some days."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, str(name.value))])
     now = datetime.datetime.now(datetime.UTC)
@@ -26,7 +28,7 @@ def make(folder: Path, name: x509.GeneralName, prefix: str = "") -> Files:
             subject, subject, key.public_key(), x509.random_serial_number()
         )
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([name]), False)
         .add_extension(x509.BasicConstraints(True, None), True)
         .sign(key, hashes.SHA256())

@@ -38,10 +38,12 @@ class Service:
     """The state of the service that its probes report.
 
     ``web_runs`` says whether gunicorn runs, ``stops`` whether the service is being stopped.
+    ``certificate_expiry`` is when its TLS certificate expires (Unix time); None without TLS.
     """
 
     web_runs: bool = True
     stops: bool = False
+    certificate_expiry: float | None = None
 
 
 def start(listener: socket.socket, service: Service) -> None:
@@ -133,7 +135,7 @@ def _answer(path: str, service: Service) -> Answer:
         health.leave_pool()
         problems = _problems(service)
         works = {name: not problems[name] for name in COMPONENTS}
-        return 200, CONTENT_TYPE_LATEST, metrics.text(works)
+        return 200, CONTENT_TYPE_LATEST, metrics.text(works, service.certificate_expiry)
     return 404, TEXT, b"The paths are /livez, /readyz, /status and /metrics."
 
 

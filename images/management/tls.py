@@ -1,10 +1,11 @@
-"""A check that the service can use a TLS certificate and its key, before it starts."""
+"""The TLS certificate of the service: a check before it is used, and when it expires."""
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
 
+from cryptography import x509
 from django.core.management.base import CommandError
 
 
@@ -36,6 +37,20 @@ def check(certificate: str | None, key: str | None) -> None:
             f"The file {certificate} has no certificate, or {key or certificate} has no key, in "
             "the format PEM. Convert them with openssl."
         ) from error
+
+
+def expiry(certificate: str | None) -> float | None:
+    """Return when the first certificate in a file expires (Unix time); the file can have a chain.
+
+    Returns None without a file, or if it cannot be read: gunicorn then reports the error.
+    """
+    if not certificate:
+        return None
+    try:
+        chain = x509.load_pem_x509_certificates(Path(certificate).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return min(it.not_valid_after_utc for it in chain).timestamp()
 
 
 def _check_readable(option: str, path: str) -> None:

@@ -42,6 +42,10 @@ METRICS = {
         "1 if the component of this machine (web, database, worker, store) works, else 0.",
         "component",
     ),
+    "certificate_expiry_timestamp_seconds": Description(
+        "When the certificate of `serve --certfile`, or one of its chain, expires. Missing without "
+        "TLS."
+    ),
     "images": Description("Images by status.", "status"),
     "images_stuck": Description(
         "Images in a transient status without a live transfer."
@@ -116,13 +120,16 @@ METRICS = {
 }
 
 
-def text(components: Mapping[str, bool]) -> bytes:
+def text(
+    components: Mapping[str, bool], certificate_expiry: float | None = None
+) -> bytes:
     """Return all metrics in Prometheus's format: the catalogue's, and whether each component works.
 
-    While the database fails, only the metrics that need no database are included.
+    ``certificate_expiry`` is when the service's TLS certificate expires (Unix time); None without
+    TLS. While the database fails, only the metrics that need no database are included.
     """
     registry = CollectorRegistry()
-    registry.register(_Collector(components))
+    registry.register(_Collector(components, certificate_expiry))
     registry.register(_Processes())
     return generate_latest(registry)
 
@@ -130,14 +137,18 @@ def text(components: Mapping[str, bool]) -> bytes:
 class _Collector:
     """The prometheus_client collector of the catalogue's metrics, which reads their present values."""
 
-    def __init__(self, components: Mapping[str, bool]) -> None:
-        self._components = components
+    def __init__(
+        self, components: Mapping[str, bool], certificate_expiry: float | None
+    ) -> None:
+        self._components, self._expiry = components, certificate_expiry
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the catalogue's metrics with their present values (called by prometheus_client)."""
         yield _family("info", {str(settings.IMAGECATALOG_VERSION): 1})
         works = {name: int(works) for name, works in self._components.items()}
         yield _family("component_up", works)
+        if self._expiry is not None:
+            yield _family("certificate_expiry_timestamp_seconds", self._expiry)
         yield _family("store_free_bytes", _free())
         try:
             yield from list(_catalogue())

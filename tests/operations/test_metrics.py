@@ -189,6 +189,14 @@ def test_components_are_up_or_not() -> None:
     assert found["worker_last_report_timestamp_seconds",] == pytest.approx(now, abs=60)
 
 
+def test_the_expiry_of_the_certificate_is_shown_if_there_is_one() -> None:
+    expiry = ("certificate_expiry_timestamp_seconds",)
+    text = metrics.text({}, certificate_expiry=1.5e9).decode()
+
+    assert samples.values(text_string_to_metric_families(text))[expiry] == 1.5e9
+    assert expiry not in read()
+
+
 def test_without_a_database_there_are_the_metrics_that_need_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
@@ -17,9 +18,10 @@ import pytest
 import requests
 from cryptography import x509
 from django.core.management.base import CommandError
+from prometheus_client.parser import text_string_to_metric_families
 
 from images.management import tls
-from tests import certificates, servers
+from tests import certificates, samples, servers
 from tests.certificates import Files
 from tests.servers import Service
 from tests.wire.api import Api
@@ -147,10 +149,13 @@ def test_a_new_worker_has_the_certificate_of_the_one_that_it_replaces(
 
 @pytest.mark.slow
 def test_a_reload_reads_a_new_certificate(files: Files, tmp_path: Path) -> None:
+    management = f"127.0.0.1:{servers.free_port()}"
     options = ["--certfile", files.certificate, "--keyfile", files.key]
+    options += ["--management", management]
     start = servers.catalogue(tmp_path, workers=1, options=options, scheme="https")
     with start as service, Api(service) as api:
-        new = certificates.make(tmp_path, LOOPBACK, "new-")
+        new = certificates.make(tmp_path, LOOPBACK, "new-", days=30)
+        assert shown_days(management) == 1
         api.verify = str(new.certificate)
         with pytest.raises(requests.exceptions.SSLError):
             api.get("images")
@@ -160,6 +165,15 @@ def test_a_reload_reads_a_new_certificate(files: Files, tmp_path: Path) -> None:
 
         # The old process may still take a connection.
         servers.wait_until(lambda: is_trusted(api), "the new certificate")
+        assert shown_days(management) == 30
+
+
+def shown_days(management: str) -> int:
+    """Return how many days the metrics say the certificate is still valid, rounded."""
+    text = requests.get(f"http://{management}/metrics", timeout=5).text
+    found = samples.values(text_string_to_metric_families(text))
+    expiry = found["certificate_expiry_timestamp_seconds",]
+    return round((expiry - time.time()) / 86400)
 
 
 def is_trusted(api: Api) -> bool:
@@ -167,6 +181,29 @@ def is_trusted(api: Api) -> bool:
         return api.get("images").ok
     except requests.exceptions.SSLError:
         return False
+
+
+def test_a_chain_expires_with_its_first_certificate_to_expire(
+    files: Files, tmp_path: Path
+) -> None:
+    longer = certificates.make(tmp_path, LOOPBACK, "longer-", days=30)
+    chain = tmp_path / "chain.pem"
+    chain.write_text(
+        longer.certificate.read_text()
+        + longer.key.read_text()
+        + files.certificate.read_text()
+    )
+
+    assert tls.expiry(str(chain)) == tls.expiry(str(files.certificate))
+    longest = tls.expiry(str(longer.certificate))
+    assert longest == pytest.approx(time.time() + 30 * 86400, abs=60)
+
+
+def test_no_expiry_is_known_without_a_certificate(tmp_path: Path) -> None:
+    text = tmp_path / "text.pem"
+    text.write_text("no certificate")
+
+    assert [tls.expiry(it) for it in (None, str(text), "/nowhere")] == [None] * 3
 
 
 # Files that cannot be used

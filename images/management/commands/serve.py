@@ -105,7 +105,8 @@ class Command(CatalogueCommand):
                 self.greet([it.url(scheme) for it in sockets.api], password)
                 self.stdout.flush()
             signals = block_signals()
-            service = probes.Service()
+            expiry = tls.expiry(options["certfile"])
+            service = probes.Service(certificate_expiry=expiry)
             if sockets.management:
                 stack.enter_context(process_metrics.folder(keep=former is not None))
                 process_metrics.start()
