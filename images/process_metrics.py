@@ -90,7 +90,10 @@ METRICS: Final = {
         "Complete requests that wait for a thread, or for their address's turn.",
     ),
     "upload_bytes_total": Description(
-        Counter, "Bytes of image data that clients have sent."
+        Counter,
+        "Bytes of image data that clients have sent, by interface (v1, v2) and by the store that "
+        "gets the data, the staging store for staged data.",
+        ("interface", "store"),
     ),
     "download_bytes_total": Description(
         Counter, "Bytes of image data that were sent to clients."

@@ -30,7 +30,7 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 LAST_ROUND = "worker_last_round_timestamp_seconds"
-BYTES, RUNNING = "upload_bytes_total", "http_requests_in_progress"
+BYTES, RUNNING = "download_bytes_total", "http_requests_in_progress"
 SECONDS = "http_request_duration_seconds"
 
 Start = Callable[[], "Counting"]

@@ -83,16 +83,6 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
     yield from min_rate.receive(_stream(request, patience), connection.stalled)
 
 
-def data(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
-    """Yield the blocks of a request body that is an image's data, and count its bytes in the metrics.
-
-    The parameters and exceptions are the same as for ``body``.
-    """
-    for block in body(request, patience):
-        process_metrics.count("upload_bytes_total", by=len(block))
-        yield block
-
-
 def drain(request: HttpRequest) -> None:
     """Discard the unread bytes of a request body that have arrived, without waiting for more.
 

@@ -40,7 +40,15 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, heartbeat, leases, quota, sources, targets
+from images.transfers import (
+    chunks,
+    client_bytes,
+    heartbeat,
+    leases,
+    quota,
+    sources,
+    targets,
+)
 from images.transitions import follow, locked, save
 
 log = logging.getLogger(__name__)
@@ -109,7 +117,7 @@ def upload(
         )
     failpoint("upload.begun")
     db.release_connection()
-    receive(image, transfer, blocks, actor)
+    receive(image, transfer, client_bytes.counted(transfer, blocks, actor), actor)
 
 
 def receive(

@@ -20,7 +20,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, heartbeat, leases
+from images.transfers import chunks, client_bytes, heartbeat, leases
 from images.transfers.workers import this_worker
 from images.transitions import locked
 from images.uploads.chunk_writing import next_chunk, write
@@ -77,7 +77,8 @@ def append(
     with locked(image_id, actor) as image:
         upload = find_running(image_id, upload_id)
         digests = expected_digests or {}
-        stream = _Stream(iter(blocks), upload, offset, announced, image, digests)
+        blocks = client_bytes.counted(upload, blocks, actor)
+        stream = _Stream(blocks, upload, offset, announced, image, digests)
         chunk = _begin_writing(upload)
     failpoint("chunk.begun")
     chunks.remove_each(_lost(upload), CircuitBreaker(), abandoned=True)

@@ -22,7 +22,7 @@ from images.models import (
     TransferStatus,
     UploadChunk,
 )
-from images.transfers import heartbeat, leases, quota
+from images.transfers import client_bytes, heartbeat, leases, quota
 from images.transitions import follow, locked, save
 from images.uploads.chunk_writing import next_chunk, write
 
@@ -54,6 +54,7 @@ def stage(
     failpoint("stage.begun")
     db.release_connection()
     try:
+        blocks = client_bytes.counted(upload, blocks, actor)
         blocks = quota.reserving(upload, blocks)
         with closing(lifecycle.counted(image, blocks, expected_size)) as counted:
             write(upload, chunk, _Stream(counted, expected_size is not None))

@@ -48,6 +48,16 @@ def test_an_upload_records_size_and_digests(make_image: Any, member: Caller) -> 
     assert image.os_hash_value == hashlib.sha512(DATA).hexdigest()
 
 
+def test_bytes_of_clients_are_counted_by_interface_and_store_also_if_they_are_refused(
+    make_image: Any, member: Caller, counts: Callable[[], dict[tuple[str, ...], float]]
+) -> None:
+    lifecycle.upload(make_image().pk, [DATA[:99], DATA[99:]], member)
+    with pytest.raises(errors.Invalid):
+        lifecycle.upload(make_image().pk, [DATA], member, expected_checksum="0" * 32)
+
+    assert counts()["upload_bytes_total", "test", "local"] == 2 * len(DATA)
+
+
 def test_no_bytes_at_all_are_an_image_too(make_image: Any, member: Caller) -> None:
     image = make_image()
 

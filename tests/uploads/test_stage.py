@@ -64,6 +64,14 @@ def assert_nothing_is_left(image: Image) -> None:
     assert list(consistency.check()) == []
 
 
+def test_staged_bytes_are_counted_for_the_store_that_keeps_them(
+    stage: Stage, counts: Callable[[], dict[tuple[str, ...], float]]
+) -> None:
+    stage(DATA[:10], DATA[10:])
+
+    assert counts()["upload_bytes_total", "test", "local"] == len(DATA)
+
+
 @pytest.mark.parametrize("size", [None, len(DATA)])
 def test_staged_data_is_kept_and_counted(stage: Stage, size: int | None) -> None:
     image = stage(DATA[:10], DATA[10:], size=size)

@@ -72,6 +72,14 @@ def send(member: Caller) -> Send:
     return send
 
 
+def test_bytes_of_resumable_uploads_are_counted_by_interface_and_store(
+    send: Send, upload: Transfer, counts: Callable[[], dict[tuple[str, ...], float]]
+) -> None:
+    send_halves(send, upload)
+
+    assert counts()["upload_bytes_total", "test", "local"] == len(DATA)
+
+
 def send_halves(send: Send, upload: Transfer) -> None:
     """Send two chunks, which the import writes into an object of its own."""
     send(upload, 0, DATA[:500])

@@ -79,7 +79,7 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
     """
     if request.content_type != streaming.MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {streaming.MEDIA_TYPE}")
-    yield from streaming.data(request)
+    yield from streaming.body(request)
 
 
 def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     with transfer_shares.upload(http, caller):
         lifecycle.upload(
             image_id,
-            streaming.data(http),
+            streaming.body(http),
             caller,
             expected_size=size,
             expected_digests=digests,

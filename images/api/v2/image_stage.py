@@ -31,7 +31,7 @@ class ImageStageView(ApiView):
         access.get_image(caller, image_id, "modify_image")
         imports.check_staging()
         with transfer_shares.upload(http, caller):
-            blocks = streaming.data(http)
+            blocks = streaming.body(http)
             uploads.stage(
                 image_id,
                 blocks,

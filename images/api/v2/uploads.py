@@ -172,7 +172,7 @@ class UploadView(TusView):
         size = streaming.content_length(http)
         digests = _chunk_digests(http)
         caller = _allowed(request, image_id)
-        blocks = streaming.data(http, PATIENCE)
+        blocks = streaming.body(http, PATIENCE)
         with transfer_shares.upload(http, caller):
             upload = uploads.append(
                 image_id,
