@@ -356,6 +356,23 @@ def pairs(name: str, *, help: str) -> tuple[str, ...]:
     return values
 
 
+def folder(
+    name: str, default: str = "", *, help: str, shown: str = "", or_url: bool = False
+) -> str:
+    """Return the absolute path of a folder in a variable; ``default`` if the variable is unset.
+
+    With ``or_url`` it can be a URL, which is returned unchanged. Raises ImproperlyConfigured for a
+    relative path: it would be another folder in each working directory.
+    """
+    value = text(name, default, help=help, shown=shown)
+    if not value or os.path.isabs(value) or (or_url and "://" in value):
+        return value
+    absolute = os.path.abspath(os.path.expanduser(value))
+    raise ImproperlyConfigured(
+        f"{name} is {value!r}; it must be an absolute path, like {absolute!r}."
+    )
+
+
 def base_url(name: str, *, help: str, shown: str = "") -> str:
     """Return the http or https URL in a variable, without a trailing slash; empty if it is unset.
 

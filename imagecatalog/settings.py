@@ -23,15 +23,15 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]  # only links are built from the Host header, see PUBLIC_URL
 
 IMAGECATALOG_DATA_DIR = Path(
-    env.text(
+    env.folder(
         "IMAGECATALOG_DATA_DIR",
         str(BASE_DIR / "var" if IN_CHECKOUT else data_folder.of_user()),
         shown="`var` in a checkout; installed: `~/.local/state/imagecatalog` (below "
         "`$XDG_STATE_HOME` if that is set), for root `/var/lib/imagecatalog`",
         help="Folder for the SQLite database, the default store and the secret key "
-        "(`DATA_DIR` below).",
+        "(`DATA_DIR` below). The path is absolute.",
     )
-).absolute()
+)
 IMAGECATALOG_NEW_CATALOGUE = env.choice(
     "IMAGECATALOG_NEW_CATALOGUE",
     "auto",
@@ -56,8 +56,9 @@ SECRET_KEY_FALLBACKS = env.words(
     "[Secrets](operations.md#secrets).",
 )
 
-IMAGECATALOG_BACKUP_DIR = env.text(
+IMAGECATALOG_BACKUP_DIR = env.folder(
     "IMAGECATALOG_BACKUP_DIR",
+    or_url=True,
     help="Folder, or URL of an object store as in [Stores](#stores), in which `backup` makes "
     "backups. See [Backup](backup.md).",
 )
@@ -378,7 +379,7 @@ IMAGECATALOG_STORE_RESERVE = env.size(
     help="Bytes (or, for example, `5GB`) that uploads leave free on the file system of a folder "
     "store; `0` keeps nothing free.",
 )
-IMAGECATALOG_CACHE_DIR = env.text(
+IMAGECATALOG_CACHE_DIR = env.folder(
     "IMAGECATALOG_CACHE_DIR",
     help="Folder on this machine in which data from stores that are not local is cached. Unset: "
     "no cache. See [Cache](operations.md#cache).",
@@ -395,7 +396,7 @@ IMAGECATALOG_HASH_ALGORITHM = env.choice(
     ("sha256", "sha384", "sha512"),
     help="Algorithm of `os_hash_value`: `sha256`, `sha384` or `sha512`.",
 )
-IMAGECATALOG_SIGNATURE_CERTIFICATES = env.text(
+IMAGECATALOG_SIGNATURE_CERTIFICATES = env.folder(
     "IMAGECATALOG_SIGNATURE_CERTIFICATES",
     help="Folder with the certificates (`UUID.pem`) that verify signed images. See "
     "[Signatures](operations.md#image-signatures).",

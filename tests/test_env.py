@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,55 @@ def test_a_relative_file_of_sqlite_is_refused_with_the_absolute_path(
 
     with pytest.raises(ImproperlyConfigured, match=f"'sqlite:///{tmp_path}/catalogue'"):
         env.database(NAME, "", help="")
+
+
+@pytest.mark.parametrize(
+    ("value", "absolute"),
+    [
+        ("images", "{here}/images"),
+        ("../images", "{parent}/images"),
+        ("~/i", "{home}/i"),
+    ],
+)
+def test_a_relative_folder_is_refused_with_the_absolute_path(
+    value: str, absolute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = {"here": tmp_path, "parent": tmp_path.parent, "home": "/home/alice"}
+    monkeypatch.setenv("HOME", "/home/alice")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(NAME, value)
+
+    with pytest.raises(ImproperlyConfigured, match=f"'{absolute.format(**home)}'"):
+        env.folder(NAME, help="")
+
+
+@pytest.mark.parametrize("value", ["/srv/images", "s3://bucket/images"])
+def test_a_folder_is_absolute_or_where_it_can_be_one_a_url(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.folder(NAME, help="", or_url=True) == value
+    monkeypatch.delenv(NAME)
+    assert env.folder(NAME, help="") == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["DATA_DIR", "CACHE_DIR", "BACKUP_DIR", "SIGNATURE_CERTIFICATES"]
+)
+def test_no_command_works_in_a_relative_folder(name: str, tmp_path: Path) -> None:
+    variables = os.environ | {f"IMAGECATALOG_{name}": "relative"}
+    code = "import imagecatalog.settings"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=variables | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    assert f"IMAGECATALOG_{name} is 'relative'" in done.stderr
+    assert not (tmp_path / "relative").exists()
 
 
 @pytest.mark.parametrize(
