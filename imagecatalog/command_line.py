@@ -75,10 +75,11 @@ GROUPS = {
 
 def overview(program: str) -> str:
     """Return a text with one line for each command of the catalogue; ``program`` is its file name."""
+    width = max(len(name) for commands in GROUPS.values() for name in commands)
     lines = [f"Usage: {program} COMMAND [OPTION…]"]
     for group, commands in GROUPS.items():
         lines += ["", group]
-        lines += [f"  {name:<18} {summary}" for name, summary in commands.items()]
+        lines += [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
     lines += [
         "",
         f"{program} COMMAND --help explains a command.",

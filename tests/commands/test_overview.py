@@ -27,7 +27,7 @@ def test_without_a_command_the_commands_are_listed(words: list[str]) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: manage.py COMMAND")
-    assert "image_restore      restore images from the trash" in done.stdout
+    assert "image_restore         restore images from the trash" in done.stdout
     assert "collectstatic" not in done.stdout
 
 
@@ -41,6 +41,13 @@ def test_the_commands_of_django_are_behind_a_word() -> None:
 
 def test_each_line_of_the_overview_fits_a_terminal() -> None:
     assert max(map(len, command_line.overview("imagecatalog").splitlines())) <= 80
+
+
+def test_what_a_command_does_begins_in_one_column() -> None:
+    lines = command_line.overview("imagecatalog").splitlines()
+    begins = {line.rfind("  ") for line in lines if line.startswith("  ")}
+
+    assert len(begins) == 1
 
 
 def test_help_lists_the_options_of_a_command_before_those_of_all_commands() -> None:
