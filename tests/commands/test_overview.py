@@ -50,6 +50,20 @@ def test_what_a_command_does_begins_in_one_column() -> None:
     assert len(begins) == 1
 
 
+def test_the_documentation_names_each_command_with_json() -> None:
+    text = (servers.ROOT / "docs/operations.md").read_text()
+    _, _, named = text.partition("Lists have `--json`")
+    named, _, _ = named.partition("Commands that")
+    with_json = []
+    for name in (name for names in command_line.GROUPS.values() for name in names):
+        command = load_command_class(str(get_commands()[name]), name)
+        if "--json" in command.create_parser("imagecatalog", name).format_usage():
+            with_json.append(name)
+
+    assert len(with_json) > 10
+    assert [name for name in with_json if f"`{name}" not in named] == []
+
+
 def test_help_lists_the_options_of_a_command_before_those_of_all_commands() -> None:
     late = []
     for name in (name for names in command_line.GROUPS.values() for name in names):
