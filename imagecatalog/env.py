@@ -376,11 +376,12 @@ def folder(
 def base_url(name: str, *, help: str, shown: str = "") -> str:
     """Return the http or https URL in a variable, without a trailing slash; empty if it is unset.
 
-    Raises ImproperlyConfigured for any other text.
+    Raises ImproperlyConfigured for any other text, also for a URL with a user or a password: clients
+    get these URLs.
     """
     value = text(name, help=help, shown=shown).rstrip("/")
-    wanted = "like 'https://images.example.org'"
-    return _matching(name, value, "(?s)https?://[^/].*", wanted)
+    wanted = "like 'https://images.example.org', without user and password"
+    return _matching(name, value, "(?s)https?://[^/@]+(/.*)?", wanted)
 
 
 def secure_url(name: str, *, help: str) -> str:

@@ -1,7 +1,7 @@
 """The masking of secrets in the values of environment variables, for texts that operators read.
 
-A value stays recognisable: of a URL, only the password and secret options are replaced. The URLs of
-images, of which other users can see no query, are masked in ``images.transfers.sources``.
+A value stays recognisable: of a URL, only the password, a token in its place, and secret options are
+replaced. The URLs of images, of which other users can see no query, are masked in ``images.transfers.sources``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ SECRET: Final = re.compile("(PASSWORD|SECRET|TOKEN|(?<!_PUBLISH_)KEYS?|KEY_FALLB
 # The password in a URL, which nobody may have percent-encoded: it ends at the last "@", and can have
 # any other character. "[" begins an IPv6 address, not a user name.
 PASSWORD: Final = re.compile(r"(://(?!\[)[^/?#:]*:).*(?=@)", re.DOTALL)
+# The user of a URL of the web without a password, which is often a token.
+TOKEN: Final = re.compile(r"(https?://)[^/?#:@]+(?=@)", re.IGNORECASE)
 # The value of an option in the query of a URL.
 OPTION: Final = re.compile(
     r"([?&][^=&]*(?:passw|secret|token|key|sas|sig)[^=&]*=)[^&]*", re.IGNORECASE
@@ -33,5 +35,6 @@ def masked(name: str, value: str) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    without_password = PASSWORD.sub(rf"\1{HIDDEN}", url)
-    return OPTION.sub(rf"\1{HIDDEN}", without_password)
+    for secret in (PASSWORD, TOKEN, OPTION):
+        url = secret.sub(rf"\1{HIDDEN}", url)
+    return url

@@ -63,6 +63,7 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.pairs(NAME, help=""), "key-without-user"),
         (lambda: env.size(NAME, help=""), "5 parsecs"),
         (lambda: env.base_url(NAME, help=""), "images.example.org"),
+        (lambda: env.base_url(NAME, help=""), "https://user@images.example.org/v3"),
         (lambda: env.secure_url(NAME, help=""), "http://id.example.org"),
         (lambda: env.secure_url(NAME, help=""), "http://127.0.0.1.example.org"),
         (lambda: env.secure_url(NAME, help=""), "https://id.example.org/?a=b"),
@@ -94,7 +95,8 @@ def test_a_wrong_value_is_refused_by_name(
 @pytest.mark.parametrize(
     ("read", "value", "shown"),
     [
-        (env.base_url, "htps://u:hunter2@h/v3", "htps://u:*****@h/v3"),
+        (env.base_url, "https://u:hunter2@h/v3", "https://u:*****@h/v3"),
+        (env.base_url, "https://hunter2@h/v3", "https://*****@h/v3"),
         (env.secure_url, "https://u:hunter2@h", "https://u:*****@h"),
         (env.secure_url, "https://h?a=b&token=hunter2", "https://h?a=b&token=*****"),
         (env.ldap_url, "ldaps://cn=u:hunter2@h/dc=a", "ldaps://cn=u:*****@h/dc=a"),
@@ -451,6 +453,7 @@ def test_no_secret_is_shown() -> None:
         ("postgresql://u@server:p@h/d", "postgresql://u@server:*****@h/d"),
         ("postgresql://u@h:5432/d", "postgresql://u@h:5432/d"),
         ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+        ("https://token@h/d", "https://*****@h/d"),
     ],
 )
 def test_no_secret_in_a_url_is_shown(value: str, shown: str) -> None:
