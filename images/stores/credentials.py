@@ -25,6 +25,8 @@ ENDPOINTS: Final = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 def are_missing(options: Mapping[str, str]) -> bool:
     """Return whether a store with these options has an endpoint of its own, but no credentials.
 
+    The names of the options are in lower case.
+
     Clients would ask the metadata service of the machine for credentials, which only Amazon's S3
     accepts. Without an endpoint the store is Amazon's, and the machine can have a role there.
     """
@@ -32,7 +34,7 @@ def are_missing(options: Mapping[str, str]) -> bool:
         map(os.environ.get, ENDPOINTS)
     )
     given = any(map(os.environ.get, VARIABLES)) or any(
-        name.lower().endswith(OPTIONS) for name in options
+        name.endswith(OPTIONS) for name in options
     )
     return own and not given
 

@@ -62,11 +62,13 @@ class ObjectStore:
         self.cached = cached
         self.type = url.partition(":")[0]
         self._url = url.rstrip("/")
-        self._options = client_options = dict(options)
+        client_options = {name.lower(): value for name, value in options.items()}
         self._part_size = _mebibytes(
             store_id, client_options.pop("part_mib", str(PART_MIB))
         )
         self._client = _client(store_id, url, client_options)
+        # The client knows the options by other names too, such as aws_endpoint_url for endpoint.
+        self._options: Mapping[str, str] = self._client.config
 
     @property
     def properties(self) -> dict[str, object]:
@@ -302,12 +304,13 @@ def _nothing() -> Generator[bytes, None, None]:
 
 
 def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
-    if any(word in name.lower() for name in options for word in SECRET):
+    if any(word in name for name in options for word in SECRET):
         raise ImproperlyConfigured(
             f"the URL of store {store_id!r} contains a credential. "
             "Set it in the environment variables of the cloud instead."
         )
-    plain = options.get("endpoint", "").startswith("http://")
+    endpoints = (value for name, value in options.items() if "endpoint" in name)
+    plain = any(value.startswith("http://") for value in endpoints)
     is_s3 = url.partition(":")[0] in S3
     provider: Any = (
         credentials.refuse if is_s3 and credentials.are_missing(options) else None

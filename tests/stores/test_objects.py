@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from images import errors, logs
-from images.stores import objects
+from images.stores import credentials, faults, objects
 from images.stores.objects import ObjectStore
 from images.stores.unfinished import _client as botocore_client
 from tests import servers
@@ -444,6 +444,31 @@ def test_unfinished_uploads_are_not_looked_for_without_credentials(
         next(store.unfinished_uploads())
 
     assert "no credentials are set" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("name", ["Endpoint", "aws_endpoint_url"])
+def test_an_option_can_have_every_name_that_the_client_knows(
+    name: str, s3: servers.S3
+) -> None:
+    store = ObjectStore("s", f"s3://{s3.bucket}/{name}", {name: s3.endpoint})
+
+    store.put(KEY, [b"x"])
+
+    assert b"".join(store.open(KEY)) == b"x"
+    assert list(store.unfinished_uploads()) == []
+
+
+def test_credentials_are_missing_however_the_endpoint_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in credentials.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    store = ObjectStore("s", "s3://bucket/x", {"ENDPOINT": "http://127.0.0.1:9"})
+
+    with pytest.raises(errors.StoreError) as caught:
+        store.put(KEY, [b"x"])
+
+    assert faults.NO_CREDENTIALS in str(caught.value.__cause__)
 
 
 def test_wrong_credentials_are_told_without_showing_them(
