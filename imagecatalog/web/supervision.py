@@ -11,7 +11,9 @@ import select
 from contextlib import suppress
 from typing import Final
 
-DESCRIPTOR: Final = int(os.environ.get("SUPERVISOR_FD", "-1"))
+from images.management.processes import SUPERVISOR
+
+DESCRIPTOR: Final = int(os.environ.get(SUPERVISOR, "-1"))
 IS_SUPERVISED: Final = DESCRIPTOR >= 0
 
 
