@@ -33,7 +33,10 @@ class Handover:
 
     def adopted_web(self) -> list[Web]:
         """Return the gunicorn processes from before the reload, the newest last."""
-        return [Web(Adopted(pid), socket.socket(fileno=fd)) for pid, fd in self.web]
+        return [
+            Web(Adopted(pid), socket.socket(fileno=fd), serves=True)
+            for pid, fd in self.web
+        ]
 
     def adopted_workers(self) -> list[Process]:
         """Return the processes of the background workers from before the reload."""

@@ -37,11 +37,13 @@ Answer = tuple[int, str, bytes]
 class Service:
     """The state of the service that its probes report.
 
-    ``web_runs`` says whether gunicorn runs, ``stops`` whether the service is being stopped.
-    ``certificate_expiry`` is when its TLS certificate expires (Unix time); None without TLS.
+    ``web_runs`` says whether gunicorn runs, ``web_serves`` whether it also accepts requests, and
+    ``stops`` whether the service is being stopped. ``certificate_expiry`` is when its TLS
+    certificate expires (Unix time); None without TLS.
     """
 
     web_runs: bool = True
+    web_serves: bool = False
     stops: bool = False
     certificate_expiry: float | None = None
 
@@ -141,7 +143,7 @@ def _answer(path: str, service: Service) -> Answer:
 
 def _problems(service: Service) -> dict[str, str | None]:
     return {
-        "web": None if service.web_runs else "The web server does not run.",
+        "web": None if service.web_serves else "The web server does not serve.",
         "stopping": health.STOPPING if service.stops else None,
         **readiness.problems(),
     }

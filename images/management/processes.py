@@ -96,10 +96,12 @@ class Web:
     ``serves`` says whether gunicorn or one of its web processes has reported.
     """
 
-    def __init__(self, process: Process, link: socket.socket) -> None:
+    def __init__(
+        self, process: Process, link: socket.socket, serves: bool = False
+    ) -> None:
         self.process = process
         self.link = link
-        self.serves = False
+        self.serves = serves
         link.setblocking(False)
 
     @classmethod

@@ -93,7 +93,11 @@ def test_a_web_server_that_is_gone_is_noticed(
     servers.gunicorn_of(service).send_signal(signal.SIGKILL)
 
     servers.wait_until(lambda: get(address, "/livez").status_code == 503, "the probe")
-    servers.wait_until(lambda: is_ready(address), "the new web server")
+    servers.wait_until(lambda: servers.gunicorns(service), "the new web server")
+    with servers.frozen(servers.gunicorn_of(service)):
+        servers.wait_until(lambda: get(address, "/livez").ok, "the probe of its life")
+        assert "The web server does not serve." in get(address, "/readyz").text
+    servers.wait_until(lambda: is_ready(address), "the new web server's readiness")
 
 
 def test_a_service_that_stops_is_not_ready_and_lives(tmp_path: Path) -> None:
