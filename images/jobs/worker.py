@@ -27,13 +27,14 @@ from images.operations import (
     wanted_digests,
 )
 from images.publishing import duties as publishing
-from images.transfers import reaper, unified_limits
+from images.transfers import heartbeat, reaper, unified_limits
 from images.uploads import finishing
 
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 POLL_SECONDS = 1.0  # between two queries for waiting web downloads and jobs
+LONGEST_INTERVAL = 10.0  # seconds
 
 REPORT = Duty("report", health.report, when_paused=True)
 DUTIES: tuple[Duty, ...] = (
@@ -51,6 +52,14 @@ DUTIES: tuple[Duty, ...] = (
     *leases.DUTIES,
     *job_pruning.DUTIES,
 )
+
+
+def default_interval() -> float:
+    """Return the seconds between two rounds: 10, or the time between two heartbeats if that is less.
+
+    So a dead transfer is noticed soon after its lease, also if the lease is short.
+    """
+    return min(LONGEST_INTERVAL, heartbeat.interval())
 
 
 def run(interval: float, downloads: int, jobs: int) -> None:

@@ -28,7 +28,7 @@ from images.models import Event, Image, Transfer, WorkerPause
 from images.operations import health
 from images.stores.local import LocalStore
 from tests.copies import waiting_copies
-from tests.servers import ROOT, S3, wait_until
+from tests.servers import ROOT, S3, make_database, wait_until
 from tests.web import Slow, allow_in_process, serving
 
 
@@ -173,6 +173,20 @@ def test_rounds_of_duties_are_counted(transactional_db: None, counts: Any) -> No
     assert last == pytest.approx(time.time(), abs=60)
 
 
+@pytest.mark.parametrize(("lease", "interval"), [(600, 10), (60, 10), (6, 1)])
+def test_its_rounds_are_not_rarer_than_heartbeats(
+    lease: int, interval: float, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMAGECATALOG_LEASE_SECONDS = lease
+    intervals: list[float] = []
+    monkeypatch.setattr(worker, "run", lambda each, _: intervals.append(each))
+
+    call_command("image_worker")
+    call_command("image_worker", interval=0.1)
+
+    assert intervals == [interval, 0.1]
+
+
 def test_a_paused_worker_counts_no_rounds(transactional_db: None, counts: Any) -> None:
     WorkerPause.objects.create(pk=1, reason="a test")
 
@@ -298,7 +312,7 @@ def test_it_reports_while_it_scrubs_a_large_trash(
 SLOWLY = """
 import sys, threading, time
 notify_all = threading.Condition.notify_all
-threading.Condition.notify_all = lambda it: (time.sleep(1), notify_all(it))
+threading.Condition.notify_all = lambda it: (time.sleep(0.4), notify_all(it))
 sys.argv = ["manage.py", "image_worker"]
 import manage
 manage.main()
@@ -308,13 +322,12 @@ manage.main()
 @pytest.mark.slow
 def test_a_second_signal_that_comes_at_once_does_not_block_it(tmp_path: Path) -> None:
     env = os.environ | {"IMAGECATALOG_DATA_DIR": str(tmp_path), "DATABASE_URL": ""}
-    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
-    subprocess.run(migrate, env=env, cwd=ROOT, check=True)
+    make_database(tmp_path)
     worker = subprocess.Popen([sys.executable, "-c", SLOWLY], env=env, cwd=ROOT)
     try:
         wait_until(lambda: psutil.Process(worker.pid).num_threads() >= 3, "its threads")
         worker.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        time.sleep(0.2)
         worker.send_signal(signal.SIGTERM)
         worker.wait(timeout=30)
     finally:

@@ -22,6 +22,8 @@ from tests.wire.evidence import Evidence
 
 MEMBER_PASSWORD = "a member's password"
 DATA = os.urandom((5 << 20) + 7)
+# With a short lease, background workers make a round every second, else every ten.
+FREQUENT_ROUNDS = {"IMAGECATALOG_LEASE_SECONDS": "6"}
 
 Start = Callable[..., AbstractContextManager[Evidence]]
 

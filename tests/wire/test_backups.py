@@ -13,7 +13,7 @@ import pytest
 
 from tests import servers
 from tests.wire.api import Api
-from tests.wire.conftest import Start
+from tests.wire.conftest import FREQUENT_ROUNDS, Start
 from tests.wire.evidence import Evidence
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,8 @@ def elsewhere(
     env: dict[str, str], folder: Path, request: pytest.FixtureRequest
 ) -> dict[str, str]:
     """The settings of a machine that has nothing of the catalogue."""
-    other = env | {
+    other = env | FREQUENT_ROUNDS
+    other |= {
         "IMAGECATALOG_DATA_DIR": str(folder / "elsewhere" / "data"),
         "IMAGECATALOG_SCRUB_TIME": "0",
     }

@@ -23,7 +23,7 @@ from tusclient.client import TusClient
 from images.uploads.chunk_writing import CHUNK
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, head, reset
-from tests.wire.conftest import Start
+from tests.wire.conftest import FREQUENT_ROUNDS, Start
 from tests.wire.evidence import Evidence
 from tests.wire.test_memory import LIMIT, watched
 from tests.wire.test_stopping import process_behind
@@ -326,7 +326,7 @@ def test_bytes_that_arrived_before_sigterm_are_kept(start: Start) -> None:
 
 
 def test_an_upload_that_is_forgotten_ends(start: Start) -> None:
-    with start(IMAGECATALOG_UPLOAD_EXPIRY="3") as evidence:
+    with start(IMAGECATALOG_UPLOAD_EXPIRY="3", **FREQUENT_ROUNDS) as evidence:
         with Api(evidence.service) as api:
             image_id = api.new()
             upload = create(api, image_id)

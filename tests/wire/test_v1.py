@@ -17,7 +17,7 @@ import requests
 from tests import servers
 from tests.web import Quiet, Slow, allow, serving, serving_new
 from tests.wire.api import OCTETS, Api, ApiV1, connect, head, meta, reset
-from tests.wire.conftest import Start
+from tests.wire.conftest import FREQUENT_ROUNDS, Start
 from tests.wire.evidence import Evidence
 
 MIB = 1 << 20
@@ -355,7 +355,7 @@ def test_a_service_that_is_stopped_copies_again_when_it_is_back(
 
 
 def test_a_worker_that_is_killed_leaves_a_killed_image(slow: str, start: Start) -> None:
-    with start(**allow(slow)) as evidence:
+    with start(**allow(slow), **FREQUENT_ROUNDS) as evidence:
         v1 = ApiV1(evidence.service)
         image_id = v1.register(copy_from=slow).json()["image"]["id"]
         assert Slow.began.wait(30)
@@ -515,7 +515,7 @@ def test_a_service_that_is_killed(tmp_path: Path) -> None:
         service.kill()
         sock.close()
 
-    with servers.catalogue(tmp_path) as service:
+    with servers.catalogue(tmp_path, FREQUENT_ROUNDS) as service:
         killed(Evidence(service, folder), image_id)
 
 

@@ -20,8 +20,8 @@ class Command(CatalogueCommand):
         parser.add_argument(
             "--interval",
             type=seconds,
-            default=10.0,
-            help="seconds between two rounds, or for example 5m (default: %(default)s)",
+            help="seconds between two rounds, or for example 5m (default: 10, or a sixth of "
+            "IMAGECATALOG_LEASE_SECONDS if that is less)",
         )
         parser.add_argument(
             "--copies",
@@ -39,4 +39,7 @@ class Command(CatalogueCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        worker.run(options["interval"], options["copies"], options["jobs"])
+        interval = options["interval"]
+        if interval is None:
+            interval = worker.default_interval()
+        worker.run(interval, options["copies"], options["jobs"])
