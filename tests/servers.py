@@ -175,8 +175,10 @@ def nanio(folder: Path) -> Iterator[S3]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A fresh PostgreSQL that syncs like a real one; yields the URL of its first database.
+def postgres(syncs: bool = False) -> Iterator[str]:
+    """A fresh PostgreSQL; yields the URL of its first database.
+
+    Unless it ``syncs`` like a real one, its commits do not wait for the disk: no test cuts the power.
 
     PostgreSQL refuses to run as root: then it runs as nobody, from a folder of its own, which
     nobody can reach wherever the checkout is. That folder also keeps the socket's path short.
@@ -195,7 +197,12 @@ def postgres() -> Iterator[str]:
         )
         log = folder / "log"
         serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
-        serve += ["-c", "max_connections=200"]
+        serve += [
+            "-c",
+            "max_connections=200",
+            "-c",
+            f"fsync={'on' if syncs else 'off'}",
+        ]
         url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
         with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
             wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)

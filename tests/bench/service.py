@@ -40,7 +40,7 @@ def started(
             env["IMAGECATALOG_STORES"] += f",{s3.store(CACHED_STORE)}"
             env["IMAGECATALOG_CACHE_DIR"] = str(folder / "cache")
         if database == "postgresql":
-            env["DATABASE_URL"] = stack.enter_context(servers.postgres())
+            env["DATABASE_URL"] = stack.enter_context(servers.postgres(syncs=True))
         run = stack.enter_context(servers.catalogue(folder, env, workers=workers))
         try:
             yield run
