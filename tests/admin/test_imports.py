@@ -18,6 +18,7 @@ from images.models import Event, Image, Transfer, TransferTarget
 from tests.admin.conftest import LIST
 from tests.copies import waiting_copies, work
 from tests.rows import current
+from tests.web import allow_in_process
 
 MakeImage = Callable[..., Image]
 
@@ -34,8 +35,7 @@ FORM = {
 
 @pytest.fixture
 def allowed(settings: Any) -> None:
-    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (80, 443, 9)
+    allow_in_process(settings, "http://127.0.0.1:9")
 
 
 def ask(client: Client, image: Image, url: str, checksum_url: str) -> Any:

@@ -21,6 +21,7 @@ from imagecatalog.identity.models import Project
 from images import lifecycle, stores
 from images.errors import StoreFull
 from images.models import Event, Image, Status
+from tests.web import allow_in_process
 
 pytestmark = pytest.mark.django_db
 
@@ -60,11 +61,10 @@ def web(files: Path, settings: Any) -> Iterator[str]:
 
     handler = functools.partial(Quiet, directory=files)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        port = server.server_address[1]
-        settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-        settings.IMAGECATALOG_URL_ALLOWED_PORTS = (port,)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        allow_in_process(settings, url)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{port}"
+        yield url
         server.shutdown()
 
 

@@ -13,6 +13,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from images import errors, stores
+from tests.web import allow_in_process
 
 MIB = 1 << 20
 DATA = bytes(range(256)) * (3 * MIB // 256) + b"tail"
@@ -72,9 +73,9 @@ def web(settings: Any, tmp_path: Path) -> Iterator[str]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-        settings.IMAGECATALOG_URL_ALLOWED_PORTS = (server.server_port,)
-        yield f"http://127.0.0.1:{server.server_port}"
+        url = f"http://127.0.0.1:{server.server_port}"
+        allow_in_process(settings, url)
+        yield url
         server.shutdown()
 
 

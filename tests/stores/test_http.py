@@ -21,6 +21,7 @@ from images import errors, min_rate
 from images.stores import http as http_store
 from images.stores.http import HttpStore
 from tests import certificates
+from tests.web import allow_in_process
 
 MIB = 1 << 20
 DATA = bytes(range(256)) * (2 * MIB // 256) + b"tail"
@@ -144,8 +145,7 @@ def serving(settings: Any, context: ssl.SSLContext | None = None) -> Iterator[in
         if context:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-        settings.IMAGECATALOG_URL_ALLOWED_PORTS = (server.server_port,)
+        allow_in_process(settings, f"http://127.0.0.1:{server.server_port}")
         yield server.server_port
         server.shutdown()
 

@@ -16,6 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Status, Transfer, TransferStatus
 from images.transfers import reaper
+from tests.web import allow_in_process
 
 DATA = b"x" * 100
 PROJECT = "p"
@@ -172,9 +173,10 @@ def test_a_known_size_is_reserved_before_the_first_byte(
 def test_bytes_reserved_by_a_waiting_web_download_count(
     make_image: Any, admin: Caller, settings: Any
 ) -> None:
-    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    url = "http://127.0.0.1:80/image"
+    allow_in_process(settings, url)
     other, image = make_image(owner=PROJECT), make_image(owner=PROJECT)
-    source = lifecycle.Source("http://127.0.0.1/image", size=200)
+    source = lifecycle.Source(url, size=200)
     lifecycle.request_fetch(other.pk, source, Changes(), admin)
 
     with pytest.raises(errors.OverLimit):

@@ -15,8 +15,10 @@ from images.access import Caller
 from images.attributes import Changes
 from images.models import Image, Status, Transfer
 from images.transfers import usage
+from tests.web import allow_in_process
 
 PROJECT = "p"
+URL = "http://127.0.0.1:80/image"
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def limit(settings: Any) -> None:
     settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 1
-    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    allow_in_process(settings, URL)
 
 
 def upload(image: Image, actor: Caller) -> None:
@@ -41,7 +43,7 @@ def stage(image: Image, actor: Caller) -> None:
 
 
 def fetch(image: Image, actor: Caller) -> None:
-    source = lifecycle.Source("http://127.0.0.1/image", size=5)
+    source = lifecycle.Source(URL, size=5)
     lifecycle.request_fetch(image.pk, source, Changes(), actor)
 
 
