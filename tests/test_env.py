@@ -147,8 +147,8 @@ def test_a_relative_file_of_sqlite_is_refused_with_the_absolute_path(
 def test_a_relative_folder_is_refused_with_the_absolute_path(
     value: str, absolute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = {"here": tmp_path, "parent": tmp_path.parent, "home": "/home/alice"}
-    monkeypatch.setenv("HOME", "/home/alice")
+    home = {"here": tmp_path, "parent": tmp_path.parent, "home": "/srv/alice"}
+    monkeypatch.setenv("HOME", "/srv/alice")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(NAME, value)
 

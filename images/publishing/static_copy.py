@@ -144,9 +144,9 @@ class StaticCopy:
             (self._folder / MARKER).write_text(
                 "".join(f"{path}\n" for path in sorted(self._indexes))
             )
-            for path in list(self._others()):
+            for other in list(self._others()):
                 if delete:
-                    self._remove(path)
+                    self._remove(other)
                 else:
                     self.report.unlisted += 1
 

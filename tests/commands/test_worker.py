@@ -179,7 +179,7 @@ def test_its_rounds_are_not_rarer_than_heartbeats(
 ) -> None:
     settings.IMAGECATALOG_LEASE_SECONDS = lease
     intervals: list[float] = []
-    monkeypatch.setattr(worker, "run", lambda each, _: intervals.append(each))
+    monkeypatch.setattr(worker, "run", lambda each, *_: intervals.append(each))
 
     call_command("image_worker")
     call_command("image_worker", interval=0.1)
