@@ -1,4 +1,4 @@
-"""JSON files of a published tree, the same bytes for the same content."""
+"""How texts are written into the files of a published tree."""
 
 from __future__ import annotations
 
@@ -10,5 +10,10 @@ OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
 def json_file(document: Mapping[str, object]) -> bytes:
-    """Return the content of a JSON file, with the names in the document sorted."""
+    """Return the content of a JSON file: the same bytes for the same document."""
     return orjson.dumps(document, option=OPTIONS)
+
+
+def one_line(text: str) -> str:
+    """Return a text of users in one line, with a blank for each character that is not printable."""
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 
 from images.publishing import operating_system
+from images.publishing.encoding import one_line
 
 
 def build(
@@ -44,15 +45,11 @@ def build(
     metadata = {
         "architecture": architecture,
         "creation_date": int(midnight.timestamp()),
-        "properties": {name: _printable(text) for name, text in described.items()},
+        "properties": {name: one_line(text) for name, text in described.items()},
     }
     # JSON of printable characters is YAML.
     text = json.dumps(metadata, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
     return lzma.compress(_tar("metadata.yaml", text.encode()))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _tar(name: str, content: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from images.publishing.encoding import one_line
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 
@@ -20,9 +21,8 @@ def of_properties(properties: Mapping[str, str], family: str) -> OperatingSystem
 
     The name of the family stands for what they do not name.
     """
-    return OperatingSystem(
-        properties.get("os_distro") or family, properties.get("os_version") or family
-    )
+    names = (properties.get(name) or family for name in ("os_distro", "os_version"))
+    return OperatingSystem(*map(one_line, names))
 
 
 def merged_properties(

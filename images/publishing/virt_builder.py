@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from images.publishing import aliases, disks, paths
+from images.publishing.encoding import one_line
 from images.publishing.snapshot import PublishedFamily
 
 PATH: Final = "index"  # in a tree; the signed one ends with .asc
@@ -27,7 +28,7 @@ def fragment(family: PublishedFamily) -> dict[str, Section]:
     if not disks.is_disk(current.disk_format, extension):
         return {}
     values = {
-        "name": family.title or family.name,
+        "name": one_line(family.title or family.name),
         "osinfo": family.template.get("osinfo_id", ""),
         "arch": family.architecture,
         "file": paths.image_file(family, current),
@@ -67,9 +68,5 @@ def _lines(name: str, values: Section) -> Iterator[str]:
     for key, value in values.items():
         if value:
             # Further lines of a value begin with a blank.
-            text = "\n ".join(map(_printable, value.splitlines()))
+            text = "\n ".join(map(one_line, value.splitlines()))
             yield f"{key}={text}\n"
-
-
-def _printable(line: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in line)
