@@ -139,8 +139,8 @@ class StaticCopy:
         Raises StoreError if a file cannot be removed.
         """
         with disk_errors():
-            for path in self._former_indexes - self._files:
-                self._remove(self._folder / path)
+            for former in self._former_indexes - self._files:
+                self._remove(self._folder / former)
             (self._folder / MARKER).write_text(
                 "".join(f"{path}\n" for path in sorted(self._indexes))
             )

@@ -12,7 +12,6 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from images import families, lifecycle
-from images.publishing import signing
 from images.publishing.static_copy import MARKER
 from tests.api.published.conftest import COMMAND, work
 
@@ -50,13 +49,6 @@ def export(out: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return "".join(capsys.readouterr())
 
     return run
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("key") / "key"
-    signing.create(folder, "Images <images@example.org>")
-    return folder
 
 
 def files(out: Path) -> set[str]:
@@ -128,7 +120,7 @@ def test_a_deactivated_version_leaves_the_indexes_and_with_delete_the_folder(
 
     printed = export()
 
-    assert "no longer published" in printed
+    assert "No longer published" in printed
     assert FILE in files(out)
     for path in ("index.json", "index", "streams/v1/images.json"):
         assert "20260101" not in (out / path).read_text()
@@ -150,9 +142,9 @@ def test_a_family_that_is_no_longer_published_leaves_no_page(
 
 
 def test_gpgv_verifies_a_signed_copy(
-    export: Any, january: Any, out: Path, key: Path, settings: Any
+    export: Any, january: Any, out: Path, publish_key: Path, settings: Any
 ) -> None:
-    settings.IMAGECATALOG_PUBLISH_KEY = str(key)
+    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
 
     export("--sign")
 
@@ -164,9 +156,9 @@ def test_gpgv_verifies_a_signed_copy(
 
 
 def test_files_of_signatures_go_with_the_key(
-    export: Any, january: Any, out: Path, key: Path, settings: Any
+    export: Any, january: Any, out: Path, publish_key: Path, settings: Any
 ) -> None:
-    settings.IMAGECATALOG_PUBLISH_KEY = str(key)
+    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
     export("--sign")
     settings.IMAGECATALOG_PUBLISH_KEY = ""
 

@@ -68,7 +68,7 @@ def filled(api: Api, tag: str, size: int = 4096, **fields: Any) -> str:
 def family(service: Service, name: str, *image_ids: str) -> str:
     """The path of the pages of a new family, with a version "1", "2"… for each image."""
     with CatalogApi(service) as api:
-        values = {"name": name, "architecture": "x86_64"}
+        values = {"name": name, "architecture": "x86_64", "publish": True}
         family_id = api.post("families", json=values).json()["id"]
         for label, image_id in enumerate(image_ids, 1):
             version = {"image": image_id, "label": str(label), "promote": label == 1}

@@ -98,8 +98,8 @@ class Command(CatalogueCommand):
         )
         if report.unlisted:
             self.stdout.write(
-                f"{counted(report.unlisted, 'file')} are no longer published. Remove them with "
-                "--delete."
+                "No longer published, and not removed without --delete: "
+                f"{counted(report.unlisted, 'file')}."
             )
 
 
