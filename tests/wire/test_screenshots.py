@@ -11,11 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 from playwright.sync_api import Browser, expect
 
 from tests import servers
 from tests.servers import Service
-from tests.wire.api import OCTETS, Api, ApiV1, connect, upload_head
+from tests.wire.api import OCTETS, Api, ApiV1, CatalogApi, connect, upload_head
 from tests.wire.browser import FRONT, LIST, Screen
 
 pytestmark = pytest.mark.slow
@@ -38,6 +39,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     env = {
         "IMAGECATALOG_REQUIRE_FORMAT_MATCH": "off",  # its images are zeros
         "IMAGECATALOG_LEASE_SECONDS": "30",  # a heartbeat each 5 s
+        "IMAGECATALOG_PUBLISH": "public",
     }
     with servers.catalogue(tmp_path_factory.mktemp("gallery"), env) as service:
         yield service
@@ -97,6 +99,31 @@ def fill(service: Service, api: Api) -> str:
     return shown
 
 
+def publish(service: Service, image_id: str) -> str:
+    """Publish a family with one version; returns the path of its page when it is there."""
+    family = {
+        "name": "debian-13",
+        "title": "Debian 13",
+        "architecture": "x86_64",
+        "scope": "public",
+        "publish": True,
+        "homepage": "https://www.debian.org/",
+        "description": "The stable release of Debian, with cloud-init and the QEMU guest agent.",
+    }
+    with CatalogApi(service) as api:
+        api.post("families", json=family)
+        version = {"image": image_id, "label": "20260131", "promote": True}
+        added = api.post("families/debian-13/versions", json=version)
+        assert added.status_code == 201, added.text
+        page = "/pub/images/debian-13/"
+        servers.wait_until(
+            lambda: requests.get(f"{service.url}{page}", timeout=60).ok,
+            "the publication",
+            log=service.log,
+        )
+    return page
+
+
 def uploading(service: Service, api: Api, name: str, size: int, **fields: Any) -> Any:
     """A connection on which an upload is under way, half of it sent."""
     sock = connect(service)
@@ -136,6 +163,8 @@ def test_pictures_of_the_admin(
                     screen.page.locator("main h1, #content h1").first
                 ).to_be_visible()
                 screen.page.screenshot(path=folder / f"{name}.png")
+            screen.page.goto(publish(gallery, shown))
+            screen.page.screenshot(path=folder / "published-family.png")
             screen.context.close()
 
     assert screen.complaints == []
