@@ -112,7 +112,12 @@ def publish(service: Service, image_id: str) -> str:
     }
     with CatalogApi(service) as api:
         api.post("families", json=family)
-        version = {"image": image_id, "label": "20260131", "promote": True}
+        version = {
+            "image": image_id,
+            "label": "20260131",
+            "build_date": "2026-01-31",
+            "promote": True,
+        }
         added = api.post("families/debian-13/versions", json=version)
         assert added.status_code == 201, added.text
         page = "/pub/images/debian-13/"
