@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from django.db import transaction
 
+from images import errors
 from images.models import Publication, PublishedIndex, PublishedTree
 from images.publishing import pages, paths, reading, renewal, storage
 from images.publishing.pages import Card, Entry
@@ -41,7 +42,7 @@ class State:
 
 
 def read(project: str) -> State:
-    """Return what is published in a tree now. Raises NotFound for a project that publishes nothing."""
+    """Return what is published in a tree now. Raises NotFound if that is nothing."""
     reading.open_tree(project)
     with transaction.atomic():
         # The row is the lock of the tree: nobody changes families or indexes meanwhile.
@@ -49,12 +50,18 @@ def read(project: str) -> State:
         publications = Publication.objects.filter(tree=project).exclude(snapshot=b"")
         rows = PublishedIndex.objects.filter(tree=project).exclude(path=renewal.CARDS)
         indexes = {row.path: bytes(row.content) for row in rows}
-        return State(
+        state = State(
             list(publications.defer("unsigned", "parts").order_by("name")),
             indexes,
             {it: reading.entries(project, it) for it in _folders(indexes)},
             reading.cards(project),
         )
+    if not state.publications:  # an earlier copy must not be emptied by a wrong setting
+        raise errors.NotFound(
+            "Nothing is published yet. Publish a family, promote a version of it, and try again "
+            "when the background worker has prepared it."
+        )
+    return state
 
 
 def write(state: State, url: str, copy: StaticCopy) -> None:

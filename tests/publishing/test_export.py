@@ -129,8 +129,11 @@ def test_a_deactivated_version_leaves_the_indexes_and_with_delete_the_folder(
 
 
 def test_a_family_that_is_no_longer_published_leaves_no_page(
-    export: Any, january: Any, out: Path
+    export: Any, january: Any, out: Path, family: Any, add: Any
 ) -> None:
+    family("rocky-10")
+    add("20260201", FEBRUARY, ref="rocky-10")
+    work()
     export()
     families.update(COMMAND, "debian-13", {"publish": False})
 
@@ -174,6 +177,19 @@ def test_links_to_the_store_come_with_a_warning(
 
     assert "1 shared with a store" in printed
     assert "changes the stored data" in printed
+
+
+def test_a_copy_is_not_emptied_if_nothing_is_published(
+    export: Any, january: Any, out: Path
+) -> None:
+    export()
+    before = files(out)
+    families.update(COMMAND, "debian-13", {"publish": False})
+
+    with pytest.raises(CommandError, match="Nothing is published yet"):
+        export("--delete")
+
+    assert files(out) == before
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,9 @@ def _export(project: str, url: str, method: Method, options: dict[str, Any]) -> 
         )
     if options["sign"]:
         _sign(project)
-    folder = Path(options["folder"])
-    with static_copy.opened(folder, method, _watched) as copy:
-        export.write(export.read(project), url, copy)
+    state = export.read(project)
+    with static_copy.opened(Path(options["folder"]), method, _watched) as copy:
+        export.write(state, url, copy)
         copy.finish(delete=options["delete"])
         return copy.report
 
