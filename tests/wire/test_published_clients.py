@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.__main__ import CLIENTS as SCRIPTS
-from tests.published_tree import Published, published
+from tests.published_tree import FAMILIES, LABELS, Published, published
 from tests.servers import Missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("published")]
@@ -48,15 +48,37 @@ def test_clients_that_sign_in_fetch_the_images_that_were_uploaded(
 
 def run(client: str, tree: Published, folder: Path) -> None:
     """Run the script of a client, in a folder of its own."""
-    try:
-        environ = tree.environ(folder)
-    except Missing as missing:
-        pytest.skip(str(missing))
     ended = subprocess.run(
         [sys.executable, SCRIPTS / f"with_{client}.py"],
-        env=environ,
+        env=environ_of(tree, folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert ended.returncode == 0, ended.stdout
+
+
+def environ_of(tree: Published, folder: Path) -> dict[str, str]:
+    """The environment of a client; the test is skipped where there are no clients."""
+    try:
+        return tree.environ(folder)
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+def test_incus_finds_no_fault_in_a_static_copy(tree: Published, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    tree.service.manage("publish_export", str(copy), "--url", "https://mirror.example")
+    environ = environ_of(tree, tmp_path)
+
+    def verify() -> tuple[int, bytes, bytes]:
+        command = ["incus-simplestreams", "verify"]
+        ended = subprocess.run(command, cwd=copy, env=environ, capture_output=True)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    assert verify() == (0, b"", b"")
+
+    # It would find none without an index, either.
+    disk = next((copy / "images" / FAMILIES[0] / LABELS[0]).glob("*.qcow2"))
+    disk.write_bytes(disk.read_bytes() + b"changed")
+    assert verify()[0] != 0
