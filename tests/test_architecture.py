@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
     {"logs"},
     {
         "data_folder",
+        "documents",
         "console",
         "min_rate",
         "process_metrics",

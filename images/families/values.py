@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from typing import Any, Final
 
-from django.db.models import Field
-
 from images import attributes, custom_properties
+from images.documents import (
+    Cleaner,
+    clean,
+    clean_choice,
+    clean_flag,
+    members,
+    needed,
+)
 from images.errors import Invalid
 from images.models import Family, FamilyScope, Naming
 from images.models.family import MAX_IMAGE_NAME
@@ -47,7 +53,7 @@ def clean_new(document: object) -> dict[str, Any]:
     values = _clean(document, {"owner": _owner, **_CLEANERS})
     for name in ("name", "architecture"):
         if name not in values:
-            raise Invalid(f"A family needs '{name}'.")
+            raise needed(Family, name)
     return values
 
 
@@ -99,42 +105,8 @@ def clean_note(value: object) -> str:
     return attributes.clean_text(value, "note", MAX_NOTE)
 
 
-def clean_flag(name: str, value: object) -> bool:
-    """Return a value that is true or false. Raises Invalid, with its name, otherwise."""
-    if isinstance(value, bool):
-        return value
-    raise Invalid(f"Invalid {name}: it must be true or false.")
-
-
-def members(document: object, *known: str) -> Mapping[str, Any]:
-    """Return the members of a JSON object. Raises Invalid for any with another name than ``known``."""
-    if not isinstance(document, dict):
-        raise Invalid("Unexpected body type. Expected a JSON object.")
-    for name in document:
-        if name not in known:
-            raise Invalid(f"'{name[:64]}' is not known. Known: {', '.join(known)}.")
-    return document
-
-
-def _clean(
-    document: object, cleaners: Mapping[str, Callable[[Any], Any]]
-) -> dict[str, Any]:
-    if isinstance(document, dict):
-        for name in READ_ONLY:
-            if name in document:
-                raise Invalid(f"'{name}' is read-only.")
-    values = members(document, *cleaners)
-    return {
-        name: _default(name) if value is None else cleaners[name](value)
-        for name, value in values.items()
-    }
-
-
-def _default(name: str) -> Any:
-    field = Family._meta.get_field(name)
-    if not (isinstance(field, Field) and field.has_default()):
-        raise Invalid(f"A family needs '{name}'.")
-    return field.get_default()
+def _clean(document: object, cleaners: Mapping[str, Cleaner]) -> dict[str, Any]:
+    return clean(document, cleaners, Family, READ_ONLY)
 
 
 def _name(value: object) -> str:
@@ -169,14 +141,8 @@ def _homepage(value: object) -> str:
     return text
 
 
-def _choice(name: str, choices: tuple[str, ...], value: object) -> str:
-    if isinstance(value, str) and value in choices:
-        return value
-    raise Invalid(f"Invalid {name}: it must be one of {', '.join(choices)}.")
-
-
 def _visibility(value: object) -> str:
-    chosen = _choice("visibility", ("keep", *attributes.VISIBILITIES), value)
+    chosen = clean_choice("visibility", ("keep", *attributes.VISIBILITIES), value)
     return "" if chosen == "keep" else chosen
 
 
@@ -234,15 +200,15 @@ def _properties(value: object) -> dict[str, str]:
     return properties
 
 
-_CLEANERS: Final[dict[str, Callable[[Any], Any]]] = {
+_CLEANERS: Final[dict[str, Cleaner]] = {
     "name": _name,
-    "scope": partial(_choice, "scope", tuple(FamilyScope.values)),
+    "scope": partial(clean_choice, "scope", tuple(FamilyScope.values)),
     "title": partial(_text, "title", 255),
     "description": partial(_text, "description", MAX_DESCRIPTION),
     "homepage": _homepage,
     "architecture": _architecture,
     "image_name": partial(_text, "image_name", MAX_IMAGE_NAME),
-    "naming": partial(_choice, "naming", tuple(Naming.values)),
+    "naming": partial(clean_choice, "naming", tuple(Naming.values)),
     "name_separator": partial(_text, "name_separator", MAX_SEPARATOR),
     "hide_old": partial(clean_flag, "hide_old"),
     "visibility": _visibility,

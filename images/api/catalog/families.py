@@ -9,7 +9,14 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from images import access, attributes, errors, families, lifecycle
+from images import (
+    access,
+    attributes,
+    documents,
+    errors,
+    families,
+    lifecycle,
+)
 from images.access import Caller
 from images.api import query, serializers
 from images.families import listing, values
@@ -98,7 +105,7 @@ class FamilyViewSet(ApiViewSet):
     @action(detail=True, methods=["post"])
     def promote(self, request: Request, family: str) -> HttpResponse:
         """Make a version the current one of the family, in one step for all readers."""
-        body = values.members(request_body.json(request._request), "version")
+        body = documents.members(request_body.json(request._request), "version")
         outcome = families.promote(
             get_caller(request),
             clean_ref(family),
@@ -113,12 +120,12 @@ class FamilyViewSet(ApiViewSet):
         """Go back to the version that was current before; by request, withdraw the present one."""
         content = request_body.raw(request._request)
         body = request_body.document(content) if content else {}
-        withdraw = values.members(body, "withdraw").get("withdraw", False)
+        withdraw = documents.members(body, "withdraw").get("withdraw", False)
         outcome = families.rollback(
             get_caller(request),
             clean_ref(family),
             get_reason(request),
-            withdraw=values.clean_flag("withdraw", withdraw),
+            withdraw=documents.clean_flag("withdraw", withdraw),
             expected=expected_versions(request),
         )
         return family_response(outcome.family, document(outcome.family))

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import attributes, families
+from images import attributes, documents, families
 from images.api import query
 from images.api.catalog.families import (
     FAMILIES,
@@ -48,7 +48,7 @@ class FamilyVersionViewSet(ApiViewSet):
 
     def create(self, request: Request, family: str) -> HttpResponse:
         """Add an image to a family as a new version; by request, promote it in the same step."""
-        body = values.members(
+        body = documents.members(
             request_body.json(request._request),
             "image",
             "label",
@@ -65,14 +65,16 @@ class FamilyVersionViewSet(ApiViewSet):
             get_reason(request),
             label=body.get("label"),
             build_date=None if built is None else values.clean_date(built),
-            promote=values.clean_flag("promote", body.get("promote", False)),
+            promote=documents.clean_flag("promote", body.get("promote", False)),
             expected=expected_versions(request),
         )
         return _response(outcome, 201)
 
     def partial_update(self, request: Request, family: str, label: str) -> HttpResponse:
         """Withdraw a version, so that no rollback chooses it, or end that; change its note."""
-        body = values.members(request_body.json(request._request), "withdrawn", "note")
+        body = documents.members(
+            request_body.json(request._request), "withdrawn", "note"
+        )
         withdrawn = body.get("withdrawn")
         outcome = families.change(
             get_caller(request),
@@ -81,7 +83,7 @@ class FamilyVersionViewSet(ApiViewSet):
             get_reason(request),
             withdrawn=None
             if withdrawn is None
-            else values.clean_flag("withdrawn", withdrawn),
+            else documents.clean_flag("withdrawn", withdrawn),
             # Null restores the default in a merge patch.
             note=values.clean_note(body["note"] or "") if "note" in body else None,
             expected=expected_versions(request),
