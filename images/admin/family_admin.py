@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +19,7 @@ from images.admin import family_actions, family_publication, formatting
 from images.admin.actions import get_caller, may
 from images.admin.add_views import projects
 from images.admin.changelist import shown_project
+from images.admin.service_admin import ServiceAdmin
 from images.admin.service_forms import IndentedEncoder, ServiceForm
 from images.families import listing, values
 from images.models import Family, FamilyEvent, FamilyVersion, Image
@@ -120,7 +120,7 @@ class FamilyList(ChangeList):
         return rows.annotate(number=Count("versions"))
 
 
-class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
+class FamilyAdmin(ServiceAdmin):
     """The admin pages of families."""
 
     form = FamilyForm
@@ -137,7 +137,6 @@ class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "title")
     ordering = ("name", "pk")
     sortable_by = ("name",)
-    actions = None  # families are deleted one by one, after a look at their images
     change_form_template = TEMPLATE
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Family]:
@@ -169,14 +168,6 @@ class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
         """Return how long ago the family was changed, as HTML."""
         return formatting.ago(family.updated_at)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can view images, and so families."""
-        return may(request, "images.view_image")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: the page of a family has a button of its own."""
-        return False
-
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the names of read-only fields: what cannot change if the family exists."""
         return ("owner_shown", "architecture") if obj else ()
@@ -185,20 +176,6 @@ class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
         """Return the names of the fields in their order."""
         name, *others = VALUES
         return (name, "owner_shown" if obj else "owner", "architecture", *others)
-
-    def get_form(
-        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """Return the class of the form, which knows the user."""
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.caller = get_caller(request)
-        return form
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: bool
-    ) -> None:
-        """Name the family that the form has created or changed."""
-        obj.pk = form.saved.pk
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of all pages about families."""
