@@ -35,8 +35,8 @@ def record(
     """Write an event into the image's history; log it once the transaction is committed.
 
     ``before`` is the image's status before the change; ``image.status`` is recorded as the
-    status after it. ``verb`` names the change, such as ``update``; ``detail`` has its values.
-    Raises TooManyRequests if the actor's project changes the image too often without a change
+    status after it. ``verb`` names the change, such as ``update``; ``detail`` has its values, to
+    which the details of the actor are added. Raises TooManyRequests if the actor's project changes the image too often without a change
     of its status; commands and workers have no such limit.
     """
     if before == image.status:
@@ -51,7 +51,7 @@ def record(
         interface=actor.interface,
         request_id=actor.request_id,
         reason=reason,
-        detail=detail or {},
+        detail={**(detail or {}), **actor.detail},
     )
     # A change by the family is noted with the change of the family.
     if FAMILY_PROPERTIES & image.properties.keys() and "family" not in event.detail:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from images import logs
 
@@ -32,6 +33,8 @@ class Caller:
     # The roles of the service that passes the request on, such as Nova; they count only for
     # the protections of properties.
     service_roles: frozenset[str] = frozenset()
+    # Details of all events of the caller, such as the run of a policy for which it acts.
+    detail: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_admin(self) -> bool:

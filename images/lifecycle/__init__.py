@@ -67,6 +67,7 @@ from images.lifecycle.locations import (
     remove_location,
 )
 from images.lifecycle.metadata import create, tag, untag, update
+from images.lifecycle.steps import Step
 from images.lifecycle.storing import check_mounted, writable_store
 from images.lifecycle.uploading import (
     receive,
@@ -84,6 +85,7 @@ __all__ = [
     "ReplaceLocations",
     "Source",
     "SourceStatement",
+    "Step",
     "Trashed",
     "add_location",
     "allows_damaged",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from images import errors
 from images.access import Caller
+from images.lifecycle.steps import Step, no_step
 from images.models import Status
 from images.transitions import follow, locked
 
 
-def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
+def deactivate(
+    image_id: str, actor: Caller, reason: str = "", *, step: Step = no_step
+) -> None:
     """Deactivate an image: only admins can download its data.
 
-    No error if the image is deactivated already. Raises NotFound, and Forbidden in any status
-    except active and deactivated.
+    No error if the image is deactivated already. ``step`` is part of the transaction. Raises
+    NotFound, and Forbidden in any status except active and deactivated.
     """
-    with locked(image_id, actor) as image:
+    with locked(image_id, actor) as image, step(image):
         if image.status != Status.DEACTIVATED:
             follow(
                 image,
@@ -26,13 +29,15 @@ def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
             )
 
 
-def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
+def reactivate(
+    image_id: str, actor: Caller, reason: str = "", *, step: Step = no_step
+) -> None:
     """Reactivate an image: its data can be downloaded again.
 
-    No error if the image is active already. Raises NotFound, and Forbidden in any status
-    except active and deactivated.
+    No error if the image is active already. ``step`` is part of the transaction. Raises
+    NotFound, and Forbidden in any status except active and deactivated.
     """
-    with locked(image_id, actor) as image:
+    with locked(image_id, actor) as image, step(image):
         if image.status != Status.ACTIVE:
             follow(
                 image,

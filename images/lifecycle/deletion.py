@@ -21,6 +21,7 @@ from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
 from images.lifecycle import family_members, image_count
+from images.lifecycle.steps import Step, no_step
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -41,15 +42,25 @@ from images.transitions import follow, locked
 RETRY = timedelta(minutes=1)  # doubled with each attempt
 
 
-def delete(image_id: str, actor: Caller, reason: str = "") -> None:
+def delete(
+    image_id: str,
+    actor: Caller,
+    reason: str = "",
+    *,
+    trash_only: bool = False,
+    step: Step = no_step,
+) -> None:
     """Delete an image: to the trash if it has data and deletion is delayed, otherwise permanently.
 
     The image's running transfer is cancelled. Objects in an unavailable store are removed
     later. Where the project's trash has a quota, the oldest images in the trash are deleted
-    permanently to make room; an image larger than the quota does not go to the trash. Raises
-    NotFound, Forbidden if the image is protected, and Conflict if it is current in a family.
+    permanently to make room; an image larger than the quota does not go to the trash.
+    With ``trash_only`` no image is deleted permanently: without room in the trash, nothing
+    changes. ``step`` is part of the transaction. Raises NotFound, Forbidden if the image is
+    protected, and Conflict if it is current in a family, or cannot go to the trash with
+    ``trash_only``.
     """
-    with locked(image_id, actor) as image:
+    with locked(image_id, actor) as image, step(image):
         if image.protected:
             raise errors.Forbidden(
                 f"Image {image_id} is protected and cannot be deleted. "
@@ -65,6 +76,10 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
             and image.status in READABLE_STATUSES
             and _fits_in_trash(image, size)
         )
+        if trash_only and not (to_trash and quota.trash_excess(image.owner, size) <= 0):
+            raise errors.Conflict(
+                f"The trash has no room for image {image_id}. Nothing was deleted."
+            )
         mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
         for location in held:
@@ -141,16 +156,18 @@ def trash_locations(image: Image, locations: Iterable[ImageLocation]) -> None:
         remove_location_row(location, scrub_at(now) if keeps else now)
 
 
-def restore(image_id: str, actor: Caller, reason: str = "") -> None:
+def restore(
+    image_id: str, actor: Caller, reason: str = "", *, step: Step = no_step
+) -> None:
     """Restore an image from the trash, with its status before the deletion and its locations.
 
     At least one of its copies must still be in its store with its original size; an image of 0
-    bytes needs no copy. Raises NotFound, Conflict if no copy is left or the image is not in the
-    trash, OverLimit if its bytes no longer fit into the quota or the project has all the images
-    it is allowed, and StoreError if no store can answer.
+    bytes needs no copy. ``step`` is part of the transaction. Raises NotFound, Conflict if no copy
+    is left or the image is not in the trash, OverLimit if its bytes no longer fit into the quota
+    or the project has all the images it is allowed, and StoreError if no store can answer.
     """
     readable = _readable_copy(image_id)
-    with locked(image_id, actor, deleted=True) as image:
+    with locked(image_id, actor, deleted=True) as image, step(image):
         locations = _trashed_locations(image)
         image_count.check_adding(image.owner)
         follow(image, image.mark_restored, "restore", actor, reason=reason)

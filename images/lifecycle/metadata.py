@@ -23,6 +23,7 @@ from images.lifecycle.location_preparation import (
     prepare_first,
 )
 from images.lifecycle.locations import apply
+from images.lifecycle.steps import Step, no_step
 from images.models import Image, Status
 from images.transitions import locked, save
 
@@ -97,17 +98,20 @@ def update(
     changes: Changes,
     actor: Caller,
     location_changes: Sequence[LocationChange] = (),
+    *,
+    reason: str = "",
+    step: Step = no_step,
 ) -> None:
     """Change attributes, properties and locations of an image: all changes, or none.
 
     Properties that the changes do not name stay as they are, also when another request changes
-    them meanwhile. Raises NotFound, Invalid, Forbidden (a format can be set only before the
-    image has data), Conflict, OverLimit.
+    them meanwhile. ``step`` is part of the transaction. Raises NotFound, Invalid, Forbidden (a
+    format can be set only before the image has data), Conflict, OverLimit.
     """
     changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes, changes)
-    with locked(image_id, actor) as image:
-        change(image, changes, actor)
+    with locked(image_id, actor) as image, step(image):
+        change(image, changes, actor, reason=reason)
         for location_change in prepared:
             apply(image, location_change, actor)
     if prepared:
