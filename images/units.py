@@ -70,3 +70,15 @@ def parse_duration(text: str, unit: str = "") -> float:
             f"{text!r} is not a duration. Use for example 90s, 12h or 30d (units: s, m, h, d, w)."
         )
     return float(match[1]) * SECONDS[name]
+
+
+def duration(seconds: float) -> str:
+    """Format a duration in its largest unit that gives a whole number, such as ``90d`` or ``36h``.
+
+    It is the inverse of ``parse_duration``; parts of a second are left out.
+    """
+    whole = int(seconds)
+    for unit in ("d", "h", "m"):
+        if whole % SECONDS[unit] == 0:
+            return f"{whole // SECONDS[unit]}{unit}"
+    return f"{whole}s"

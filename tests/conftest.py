@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -419,6 +420,19 @@ def make_image(db: None) -> Callable[..., Image]:
                 key=_key(image),
                 worker="elsewhere:1",
             )
+        return image
+
+    return make
+
+
+@pytest.fixture
+def aged(make_image: Any) -> Callable[..., Image]:
+    """``aged(100, name="debian")``: an active image that was created so many days ago."""
+
+    def make(age: float, status: str = "active", **fields: Any) -> Image:
+        created = timezone.now() - timedelta(days=age)
+        fields = {"name": "debian", "created_at": created, **fields}
+        image: Image = make_image(status, **fields)
         return image
 
     return make

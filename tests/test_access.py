@@ -98,6 +98,8 @@ WITHIN = {
     **dict.fromkeys(METADEF_CHANGING, "admin"),
     "show_quota": "admin member reader",
     "change_quota": "admin",
+    "get_retention": "admin",
+    "manage_retention": "admin",
     # The same for the project that owns a family.
     "get_family": "admin member reader",
     "manage_family": "admin member",

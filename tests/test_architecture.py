@@ -42,7 +42,7 @@ FLOORS: list[set[str]] = [
     {"transfers"},
     {"job_queue"},
     {"lifecycle"},
-    {"uploads", "imports", "files", "operations", "families"},
+    {"uploads", "imports", "files", "operations", "families", "retention"},
     {"publishing"},
     {"api", "jobs"},
     {"api.v1", "api.v2", "api.catalog", "api.published", "admin", "management"},

@@ -192,6 +192,8 @@ RULES: dict[str, Rule] = {
     "manage_family": _own_member,
     "promote_family": _own_member,
     "publish_family": _admin,
+    "get_retention": _admin,  # policies belong to no project
+    "manage_retention": _admin,
     "get_job": _own_reader,  # checked for a job, as the next one is
     "manage_job": _own_member,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _reader),
@@ -251,6 +253,8 @@ LIMITS: dict[str, Rule] = {
     "manage_family": _owner,
     "promote_family": _owner,
     "publish_family": _owner,
+    "get_retention": _admin,
+    "manage_retention": _admin,
     "get_job": _owner,
     "manage_job": _owner,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _anybody),
@@ -265,7 +269,13 @@ SHOWN_BY: dict[str, str] = {
     **{
         name: "get_image"
         for name in RULES.keys()
-        - {"get_images", "get_family", "get_job", *METADEF_LISTS}
+        - {
+            "get_images",
+            "get_family",
+            "get_job",
+            "get_retention",
+            *METADEF_LISTS,
+        }
         if name.startswith(("get_", "download_", "fetch_"))
     },
     **dict.fromkeys(METADEF_READING, "get_metadef_namespace"),

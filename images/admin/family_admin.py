@@ -22,7 +22,7 @@ from images.admin.changelist import shown_project
 from images.admin.service_admin import ServiceAdmin
 from images.admin.service_forms import IndentedEncoder, ServiceForm
 from images.families import listing, values
-from images.models import Family, FamilyEvent, FamilyVersion, Image
+from images.models import Family, FamilyEvent, FamilyVersion, Image, RetentionPolicy
 
 VALUES = (
     "name",
@@ -37,12 +37,20 @@ VALUES = (
     "visibility",
     "verified_only",
     "publish",
+    "retention",
     "template",
 )
 EVENTS = 50
 SAME_NAME = 5  # other images of the same name that are listed
 TEMPLATE = "admin/images/family/page.html"
 KEEP = ("", _("stays as it is"))
+CHANGE_POLICY = "images.change_retentionpolicy"  # permission
+
+
+def _policies() -> list[tuple[str, Any]]:
+    """Return the retention policies from which the user can choose, as (value, label)."""
+    names = RetentionPolicy.objects.order_by("name").values_list("name", flat=True)
+    return [("", _("none of its own")), *((name, name) for name in names)]
 
 
 class FamilyForm(ServiceForm):
@@ -61,6 +69,12 @@ class FamilyForm(ServiceForm):
         label=_("When promoted, visibility"),
         required=False,
         choices=[KEEP, *((it, it) for it in attributes.VISIBILITIES)],
+    )
+    retention = forms.ChoiceField(
+        label=_("Retention policy"),
+        required=False,
+        choices=_policies,
+        help_text=_("Only this policy looks at the images of the family."),
     )
     template = forms.JSONField(
         label=_("Template"),
@@ -98,7 +112,7 @@ class FamilyForm(ServiceForm):
     def save_values(self) -> Family:
         """Create or change the family, and return it. Raises ImageError for a refused value."""
         document = self.given
-        for name in {"visibility", "template"} & document.keys():
+        for name in {"visibility", "retention", "template"} & document.keys():
             document[name] = document[name] or None  # null restores the default
         if self.is_new:
             return families.create(self.caller, document)
@@ -175,7 +189,18 @@ class FamilyAdmin(ServiceAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the names of the fields in their order."""
         name, *others = VALUES
+        if not may(request, CHANGE_POLICY):
+            others.remove("retention")
         return (name, "owner_shown" if obj else "owner", "architecture", *others)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the class of the form, with the policy only for users who can change policies."""
+        form = super().get_form(request, obj, change, **kwargs)
+        if not may(request, CHANGE_POLICY):
+            form.base_fields.pop("retention")
+        return form
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of all pages about families."""

@@ -22,7 +22,7 @@ from images.families.changes import (
     save,
 )
 from images.lifecycle import event_details
-from images.models import Family, FamilyScope
+from images.models import Family, FamilyScope, RetentionPolicy
 from images.models.publication import note_change
 from images.transfers import quota
 
@@ -48,6 +48,8 @@ def create(caller: Caller, document: object, reason: str = "") -> Family:
     try:
         with transaction.atomic():
             _check_number(family.owner)
+            if family.retention:
+                _check_retention(caller, family)
             family.save(force_insert=True)
             if family.publish:
                 note_change(family)
@@ -83,6 +85,8 @@ def update(
             setattr(family, name, given[name])
         values.check_whole(family)
         _check_exposure(caller, family, changed)
+        if "retention" in changed:
+            _check_retention(caller, family)
         try:
             with transaction.atomic():
                 save(family, *changed)
@@ -147,6 +151,16 @@ def _check_exposure(caller: Caller, family: Family, named: Mapping[str, Any]) ->
         access.check_visibility(caller, target, family.visibility)
     if family.publish and "publish" in named:
         access.check(caller, "publish_family", target)
+
+
+def _check_retention(caller: Caller, family: Family) -> None:
+    """Raise Forbidden unless the caller can manage retention, and Invalid for an unknown policy."""
+    access.check(caller, "manage_retention", {"owner": None})
+    # Locked, so that the policy cannot be deleted before the family is saved.
+    policies = RetentionPolicy.objects.select_for_update()
+    name = family.retention
+    if name and not policies.filter(name=name).exists():
+        raise errors.Invalid(f"Invalid retention: there is no policy {name}.")
 
 
 def _check_number(owner: str) -> None:

@@ -20,6 +20,7 @@ from images.documents import (
 from images.errors import Invalid
 from images.models import Family, FamilyScope, Naming
 from images.models.family import MAX_IMAGE_NAME
+from images.models.retention import MAX_NAME
 
 MAX_DESCRIPTION: Final = 10_000  # characters
 MAX_NOTE: Final = 1000  # characters
@@ -150,6 +151,10 @@ def _text(name: str, longest: int, value: object) -> str:
     return attributes.clean_text(value, name, longest)
 
 
+def _retention(value: object) -> str:
+    return attributes.clean_text(value, "retention", MAX_NAME)
+
+
 def _template(value: object) -> dict[str, Any]:
     template = members(value, *TEMPLATE)
     cleaned: dict[str, Any] = {
@@ -214,5 +219,6 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "visibility": _visibility,
     "verified_only": partial(clean_flag, "verified_only"),
     "publish": partial(clean_flag, "publish"),
+    "retention": _retention,
     "template": _template,
 }

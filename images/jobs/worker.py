@@ -27,6 +27,7 @@ from images.operations import (
     wanted_digests,
 )
 from images.publishing import duties as publishing
+from images.retention import scheduling as retention_scheduling
 from images.transfers import heartbeat, reaper, unified_limits
 from images.uploads import finishing
 
@@ -46,6 +47,7 @@ DUTIES: tuple[Duty, ...] = (
     *wanted_digests.DUTIES,
     *scheduled_verification.DUTIES,
     *finishing.DUTIES,
+    *retention_scheduling.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,
     *publishing.DUTIES,

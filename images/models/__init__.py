@@ -41,6 +41,14 @@ from images.models.publication import (
     PublishedTree,
 )
 from images.models.quota_limit import QuotaLimit
+from images.models.retention import (
+    Result,
+    RetentionClock,
+    RetentionDecision,
+    RetentionPolicy,
+    RetentionRun,
+    SharedImages,
+)
 from images.models.statistics import Statistics
 from images.models.transfer import (
     OPEN_STATUSES,
@@ -96,6 +104,12 @@ __all__ = [
     "PublishedIndex",
     "PublishedTree",
     "QuotaLimit",
+    "Result",
+    "RetentionClock",
+    "RetentionDecision",
+    "RetentionPolicy",
+    "RetentionRun",
+    "SharedImages",
     "ShippedNamespace",
     "Statistics",
     "Status",

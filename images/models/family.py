@@ -98,6 +98,10 @@ class Family(models.Model):
         related_name="+",
         verbose_name=_("current version"),
     )
+    # The name of the policy that alone looks at the images of the family. Blank: others can.
+    retention = models.CharField(
+        _("retention policy"), max_length=63, blank=True, default="", db_default=""
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("changed"), default=timezone.now)
     # Counts the changes of the family and its versions.

@@ -122,7 +122,7 @@ def test_the_queries_do_not_depend_on_the_number_of_images(
     for _ in range(5):
         deleted()
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         purge.purge_deleted(NOW)
 
 

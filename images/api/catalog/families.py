@@ -208,6 +208,7 @@ def _summary(family: Family) -> dict[str, Any]:
         "id": str(family.pk),
         "image_name": family.name_of_current,
         "visibility": family.visibility or "keep",
+        "retention": family.retention or None,
         "current": family.current and family.current.label,
         "created_at": responses.second(family.created_at),
         "updated_at": responses.second(family.updated_at),

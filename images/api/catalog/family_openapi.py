@@ -185,6 +185,7 @@ def components() -> Document:
         "visibility": TEXT,
         "verified_only": FLAG,
         "publish": FLAG,
+        "retention": TEXT_OR_NULL,
         "template": template,
         "owner": TEXT,
     }

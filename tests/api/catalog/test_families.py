@@ -60,6 +60,7 @@ def test_a_family_is_created_and_shown(api: Any, family: Any) -> None:
             "visibility": "keep",
             "verified_only": False,
             "publish": False,
+            "retention": None,
             "template": {"min_disk": 2, "tags": ["a", "b"]},
             "current": None,
             "created_at": made["created_at"],

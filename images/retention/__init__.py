@@ -1,0 +1,11 @@
+"""Retention: policies that keep the newest images, and hide, deactivate and delete the others.
+
+A preview shows what a run would do. A run stores what it decides, acts on image by image as a job,
+and can be undone.
+"""
+
+from __future__ import annotations
+
+from images.retention import acting, undoing
+
+JOBS = (acting.JOB, undoing.JOB)

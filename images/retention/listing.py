@@ -1,0 +1,51 @@
+"""Lists of the runs of a policy and of their decisions, page by page. Read-only.
+
+Each list returns its page and the marker with which the next page begins, None on the last page.
+"""
+
+from __future__ import annotations
+
+from images.models import RetentionDecision, RetentionPolicy, RetentionRun
+
+
+def runs(
+    policy: RetentionPolicy, *, marker: int | None = None, limit: int = 100
+) -> tuple[list[RetentionRun], str | None]:
+    """Return a page of the runs of a policy, newest first, with their jobs. One query.
+
+    ``marker`` is the id of the last run of the previous page.
+    """
+    matching = policy.runs.select_related("job", "undo_job").order_by("-pk")
+    if marker is not None:
+        matching = matching.filter(pk__lt=marker)
+    found = list(matching[: limit + 1])
+    page = found[:limit]
+    return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def decisions(
+    run: RetentionRun, *, marker: int | None = None, limit: int = 100
+) -> tuple[list[RetentionDecision], str | None]:
+    """Return a page of the decisions of a run, in the order in which it acts. One query.
+
+    ``marker`` is the id of the last decision of the previous page.
+    """
+    matching = run.decisions.order_by("pk")
+    if marker is not None:
+        matching = matching.filter(pk__gt=marker)
+    found = list(matching[: limit + 1])
+    page = found[:limit]
+    return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def status(run: RetentionRun) -> str:
+    """Return the status of a run with its jobs, such as ``running``, ``succeeded`` or ``undone``."""
+    if run.undo_job is not None and run.undone_at is None:
+        return f"undo {run.undo_job.status}"
+    if run.undone_at is not None:
+        return "undone"
+    if run.refusal:
+        return "refused"
+    if run.job is not None:
+        return str(run.job.status)
+    return "succeeded" if run.finished_at else "failed"  # the job was removed long ago

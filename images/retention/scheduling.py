@@ -1,0 +1,71 @@
+"""Runs that the schedules of policies start, and the removal of old runs."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from images.access import operator
+from images.duty import Duty
+from images.models import RetentionPolicy, RetentionRun
+from images.retention import runs, schedule
+from images.retention.preview import Preview, preview
+
+log = logging.getLogger(__name__)
+
+KEPT: Final = timedelta(days=365)  # runs
+
+
+def start_due() -> None:
+    """Start the runs of the policies whose time has come, each in one worker.
+
+    A time that no worker was there for is made up for once. A run that would act on too large a
+    share of the images is stored with the reason, and does nothing.
+    """
+    now = timezone.now()
+    due = RetentionPolicy.objects.filter(enabled=True, next_run_at__lte=now)
+    for policy in due.order_by("next_run_at"):
+        found = preview(policy)
+        with transaction.atomic():
+            if _claim(policy):
+                _start(policy, found)
+
+
+def _claim(policy: RetentionPolicy) -> bool:
+    """Set the time of the next run; return False if another worker has done so, or it has changed."""
+    unclaimed = RetentionPolicy.objects.filter(
+        pk=policy.pk, version=policy.version, next_run_at=policy.next_run_at
+    )
+    following = schedule.next_time(policy.schedule, timezone.now())
+    return bool(unclaimed.update(next_run_at=following))
+
+
+def _start(policy: RetentionPolicy, found: Preview) -> None:
+    caller = operator("worker")
+    if RetentionRun.objects.open().filter(policy=policy).exists():
+        log.warning(
+            "retention policy %s is not run: its last run is not finished", policy.name
+        )
+    elif found.exceeds(policy):
+        run = runs.new(policy, found, caller, "schedule")
+        run.refusal, run.finished_at = runs.too_many(policy, found), timezone.now()
+        run.save(force_insert=True)
+        log.warning("%s", run.refusal)
+    else:
+        runs.store(policy, found, caller, "schedule")
+
+
+def remove_old() -> int:
+    """Remove the runs that began more than a year ago; return their number."""
+    old = RetentionRun.objects.filter(started_at__lt=timezone.now() - KEPT)
+    return old.delete()[0]
+
+
+DUTIES = (
+    Duty("start retention runs", start_due, may_block=True),
+    Duty("remove old retention runs", remove_old, period=3600.0, may_block=True),
+)

@@ -1,0 +1,100 @@
+"""Undo a run: unhide, reactivate and restore its images, the last one first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from images import errors, job_queue, lifecycle
+from images.access import Caller
+from images.job_queue import JobKind, RunningJob
+from images.models import (
+    Image,
+    Job,
+    Result,
+    RetentionDecision,
+    RetentionRun,
+)
+from images.retention import policies
+from images.retention.acting import Skipped, each, set_hidden
+from images.retention.rules import DEACTIVATE, DELETE, HIDE
+
+UNDO: Final = "retention-undo"  # kind of jobs
+UNDOABLE: Final = (Result.DONE, Result.NOT_UNDONE)
+
+
+def start(caller: Caller, run_id: int, reason: str = "") -> Job:
+    """Request the job that undoes a run, and return it.
+
+    The schedule of the policy is disabled, because its next run would do the same again. Raises
+    NotFound, Forbidden, and Conflict if the run is not finished or has changed no image.
+    """
+    policies.get_run(caller, run_id, policies.MANAGE)
+    with transaction.atomic():
+        run = RetentionRun.objects.select_for_update().get(pk=run_id)
+        if RetentionRun.objects.open().filter(pk=run.pk).exists():
+            raise errors.Conflict(
+                f"Run {run.pk} is not finished. Wait for its job, or cancel the job."
+            )
+        if not run.decisions.filter(result__in=UNDOABLE).exists():
+            raise errors.Conflict(f"Run {run.pk} has changed no image that is left.")
+        policies.disable(run.policy_id)
+        job = job_queue.request(
+            UNDO,
+            caller,
+            key=str(run.pk),
+            project="",
+            reason=reason,
+            arguments={"run": run.pk},
+        )
+        run.undo_job, run.undone_at = job, None
+        run.save(update_fields=["undo_job", "undone_at"])
+        return job
+
+
+def carry_out(job: RunningJob) -> Mapping[str, object]:
+    """Carry out the job of an undo: return the images of the run that nobody has touched since."""
+    run = RetentionRun.objects.get(pk=job.arguments["run"])
+    rows = run.decisions.filter(result__in=UNDOABLE).order_by("-pk")
+    change = partial(_undo, job, f"undo of run {run.pk} of {run.name}")
+    counts = each(job, run, rows, change, Result.NOT_UNDONE)
+    RetentionRun.objects.filter(pk=run.pk).update(undone_at=timezone.now())
+    return {"run": run.pk, **counts}
+
+
+def _undo(job: RunningJob, reason: str, row: RetentionDecision, actor: Caller) -> None:
+    if job.reason:
+        reason = f"{job.reason} ({reason})"
+    step = partial(_checked, job, row)
+    _VERBS[row.decision](row.image_id, actor, reason, step=step)
+
+
+@contextmanager
+def _checked(job: RunningJob, row: RetentionDecision, image: Image) -> Iterator[None]:
+    """Check under the image's lock that nobody has touched it since the run, and store the result."""
+    job.check()
+    if image.updated_at != row.changed_at:
+        raise Skipped("changed", "Somebody has changed the image since the run.")
+    yield
+    row.result = Result.UNDONE
+    row.blocked_by = row.error = ""
+    row.save(update_fields=["result", "blocked_by", "error"])
+    # An earlier run acted on the image before this one: it can be undone after this one.
+    RetentionDecision.objects.filter(
+        image=image.pk, result__in=UNDOABLE, changed_at=row.seen_at
+    ).update(changed_at=image.updated_at)
+
+
+_VERBS: Final[Mapping[str, Callable[..., None]]] = {
+    HIDE: partial(set_hidden, False),
+    DEACTIVATE: lifecycle.reactivate,
+    DELETE: lifecycle.restore,
+}
+
+JOB: Final = JobKind(UNDO, carry_out, _("Undo of a retention run"), unit="images")
