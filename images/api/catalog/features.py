@@ -10,7 +10,7 @@ from images.http import responses
 from images.http.views import ApiViewSet
 
 VERSION = "1.0"
-FEATURES = ("digests", "families", "jobs", "publishing", "quotas")
+FEATURES = ("digests", "families", "jobs", "publishing", "quotas", "retention")
 
 
 class FeatureViewSet(ApiViewSet):

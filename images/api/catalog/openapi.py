@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from images.api.catalog import family_openapi, job_openapi
+from images.api.catalog import (
+    family_openapi,
+    job_openapi,
+    retention_openapi,
+)
 from images.api.catalog.features import FeatureViewSet
 from images.api.catalog.image_digests import (
     IMAGES,
@@ -45,6 +49,7 @@ def paths() -> Document:
         **openapi.tagged("Digests", _digests()),
         **openapi.tagged("Quotas", _quotas()),
         **openapi.tagged("Jobs", job_openapi.paths()),
+        **openapi.tagged("Retention", retention_openapi.paths()),
     }
 
 
@@ -124,6 +129,7 @@ def components() -> Document:
     return {
         **family_openapi.components(),
         **job_openapi.components(),
+        **retention_openapi.components(),
         "SameImages": fields(images=many(fields(**image)), first=TEXT, next=TEXT),
         "Digests": digests,
         "Quotas": fields(**dict.fromkeys(limits.UNITS, quota)),

@@ -11,6 +11,8 @@ from images.api.catalog.features import FeatureViewSet
 from images.api.catalog.image_digests import ImageDigestViewSet, SameImageViewSet
 from images.api.catalog.jobs import JobViewSet
 from images.api.catalog.quotas import QuotaViewSet
+from images.api.catalog.retention import RetentionPolicyViewSet
+from images.api.catalog.retention_runs import RetentionRunViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
 router = SimpleRouter(trailing_slash=False)
@@ -26,6 +28,10 @@ router.register(
 )
 router.register("quotas", QuotaViewSet, basename="quota")
 router.register("jobs", JobViewSet, basename="job")
+router.register("retention", RetentionPolicyViewSet, basename="retention-policy")
+router.register(
+    "retention/(?P<name>[^/]+)/runs", RetentionRunViewSet, basename="retention-run"
+)
 
 urlpatterns = [
     re_path(r"^$", FeatureViewSet.as_view({"get": "list"})),
