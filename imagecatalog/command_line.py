@@ -22,6 +22,7 @@ GROUPS = {
         "image_restore": "restore images from the trash",
         "image_scrub": "empty the trash of what is due",
         "image_purge": "remove the records of images deleted long ago",
+        "image_retention": "hide, deactivate and delete old images by policies",
     },
     "Families": {
         "family_list": "list families and their current versions",

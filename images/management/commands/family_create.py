@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
-
 from images import families
 from images.families import Outcome
-from images.management import projects
+from images.management import json_files, projects
 from images.management.families import FamilyCommand
 from images.models import FamilyScope
 
@@ -60,19 +57,10 @@ class Command(FamilyCommand):
         if options["publish"]:
             document["publish"] = True
         if options["template"]:
-            document["template"] = _read(Path(options["template"]))
+            document["template"] = json_files.read(Path(options["template"]))
         self.change(
             lambda caller: Outcome(
                 families.create(caller, document, options["reason"]), None, []
             ),
             options,
         )
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise CommandError(f"{path} is not JSON: {error}.") from None
