@@ -9,12 +9,22 @@ from images.admin.image_admin import ImageAdmin
 from images.admin.job_admin import JobAdmin
 from images.admin.namespace_admin import NamespaceAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
+from images.admin.retention_admin import RetentionPolicyAdmin
 from images.admin.transfer_admin import TransferAdmin
-from images.models import Family, Image, Job, MetadefNamespace, QuotaLimit, Transfer
+from images.models import (
+    Family,
+    Image,
+    Job,
+    MetadefNamespace,
+    QuotaLimit,
+    RetentionPolicy,
+    Transfer,
+)
 
 admin.site.register(Family, FamilyAdmin)
 admin.site.register(Image, ImageAdmin)
 admin.site.register(Job, JobAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
+admin.site.register(RetentionPolicy, RetentionPolicyAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)
 admin.site.register(Transfer, TransferAdmin)

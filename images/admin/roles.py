@@ -31,6 +31,10 @@ MANAGER = (
     "add_family",
     "change_family",
     "delete_family",
+    "add_retentionpolicy",
+    "change_retentionpolicy",
+    "delete_retentionpolicy",
+    "run_retentionpolicy",
 )
 ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.servers import Service
 from tests.wire.api import Api, CatalogApi, connect, upload_head
@@ -20,6 +20,7 @@ expect.set_options(timeout=20_000)
 Open = Callable[..., Screen]
 MIB = 1 << 20
 FAMILIES = "/admin/images/family/"
+POLICIES = "/admin/images/retentionpolicy/"
 
 
 @pytest.fixture
@@ -75,6 +76,31 @@ def family(service: Service, name: str, *image_ids: str) -> str:
             added = api.post(f"families/{family_id}/versions", json=version)
             assert added.status_code == 201, added.text
     return f"{FAMILIES}{family_id}/"
+
+
+def policy(service: Service, page: Page, tag: str) -> dict[str, str]:
+    """The paths of the pages of a new retention policy for these images, and of a run of it."""
+    with CatalogApi(service) as api:
+        values = {
+            "name": tag,
+            "scope": {"everything": True},
+            "select": {"tags": [tag]},
+            "keep": {"last": 1},
+            "actions": [{"hide": "0d"}],
+        }
+        assert api.post("retention", json=values).status_code == 201
+        assert api.post(f"retention/{tag}/run", json={"force": True}).ok
+        run = api.get(f"retention/{tag}/runs").json()["runs"][0]["id"]
+    page.goto(POLICIES)
+    path = page.get_by_role("link", name=tag).get_attribute("href")
+    assert path
+    return {
+        "policies": POLICIES,
+        "policy": path,
+        "add-policy": f"{POLICIES}add/",
+        "preview": path.replace("change/", "preview/"),
+        "run": f"{POLICIES}runs/{run}/",
+    }
 
 
 # Signing in
@@ -381,12 +407,22 @@ def test_every_page_is_accessible(
         "family": f"{versions}change/",
         "add-family": f"{FAMILIES}add/",
         "promote": f"{versions}promote/version/2/",
+        **policy(service, screen.page, tag),
         "clients": "/admin/auth/user/1/clients/",
         "api": "/docs",
     }
 
     wrong = {page: serious(screen, path) for page, path in pages.items()}
-    for page in ("front", "list", "image", "confirm", "add-by-location", "clients"):
+    shot = (
+        "front",
+        "list",
+        "image",
+        "confirm",
+        "add-by-location",
+        "clients",
+        "preview",
+    )
+    for page in shot:
         screen.page.goto(pages[page])
         screen.shoot(f"{page}-{name}")
 
@@ -417,6 +453,7 @@ def test_no_page_is_wider_than_a_phone(
     paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
     paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
+    paths += policy(service, page, tag).values()
 
     wide = []
     for path in paths:
