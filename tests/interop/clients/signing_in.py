@@ -46,6 +46,25 @@ def context(kind: Callable[..., Any]) -> Any:
     )
 
 
+def catalogue(method: str, path: str, body: object = None) -> Any:
+    """The answer of the catalogue's own API: the JSON object of a request below ``/catalog/v1``."""
+    service = {"service_type": "image"}
+    path = f"/catalog/v1/{path}"
+    answer = session().request(path, method, endpoint_filter=service, json=body)
+    return answer.json()
+
+
+def preview(policy: str) -> dict[str, Any]:
+    """The preview of a retention policy."""
+    found: dict[str, Any] = catalogue("POST", f"retention/{policy}/preview")
+    return found
+
+
+def carried_out(job: dict[str, Any]) -> bool:
+    """Whether a job has succeeded."""
+    return bool(catalogue("GET", f"jobs/{job['id']}")["status"] == "succeeded")
+
+
 def endpoint() -> str:
     """The image endpoint in the service catalogue."""
     found: str = session().get_endpoint(service_type="image", region_name=REGION)

@@ -10,7 +10,17 @@ import json
 import urllib.request
 
 import openstack
-from signing_in import CREDENTIALS, FOLDER, REGION, WEB, done, run, session
+from signing_in import (
+    CREDENTIALS,
+    FOLDER,
+    REGION,
+    WEB,
+    catalogue,
+    done,
+    preview,
+    run,
+    session,
+)
 
 DAY = "2026-01-01"
 
@@ -95,4 +105,51 @@ assert method(second) == "glance-direct"
 done("bring in an image by glance-direct")
 
 for one in (first, second):
+    client.delete_image(one)
+
+
+def manage_kept(number: int, *options: str) -> None:
+    """Let the manager bring in the newest of so many versions of an image that keeps the last three."""
+    versions = [
+        {**IMAGE["versions"][0], "version": str(it), "build_date": f"2026-01-0{it}"}
+        for it in range(1, number + 1)
+    ]
+    image = IMAGE | {"name": "Kept", "shortname": "kept", "multi": True}
+    image |= {"versions": versions, "meta": IMAGE["meta"] | {"uuid_validity": "last-3"}}
+    definition = json.dumps({"images": [image]})
+    for it in range(1, number + 1):
+        definition = definition.replace(f'"2026-01-0{it}"', f"2026-01-0{it}")
+    (FOLDER / "kept.yml").write_text(definition)
+    run("openstack-image-manager", "--images", "kept.yml", *options)
+
+
+def kept() -> set[str]:
+    return {it.id for it in client.images() if (it.name or "").startswith("Kept")}
+
+
+for number in range(1, 6):
+    manage_kept(number)
+assert len(kept()) == 5, kept()
+catalogue(
+    "POST",
+    "retention",
+    {
+        "name": "kept",
+        "scope": {"everything": True},
+        "select": {"name": "Kept*"},
+        "group_by": "property:image_description",
+        "keep": {"until_property": "uuid_validity"},
+        "actions": [{"delete": "0d"}],
+    },
+)
+decisions = preview("kept")["decisions"]
+ours = {it["image"] for it in decisions if it["decision"] == "keep"}
+assert len(ours) == 3, decisions
+manage_kept(5, "--delete", "--yes-i-really-know-what-i-do", "--filter", "Kept")
+assert kept() == ours, (kept(), ours)
+done(
+    "delete outdated images: those stay that a retention policy keeps by uuid_validity"
+)
+
+for one in ours:
     client.delete_image(one)

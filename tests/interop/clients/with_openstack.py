@@ -1,11 +1,22 @@
-"""The command ``openstack``: stores, import, tasks and metadata definitions."""
+"""The command ``openstack``: stores, import, tasks, metadata definitions and retention."""
 
 from __future__ import annotations
 
 import json
 
 from families import Family
-from signing_in import DISK, FOLDER, WEB, done, run, session, wait
+from signing_in import (
+    DISK,
+    FOLDER,
+    WEB,
+    carried_out,
+    catalogue,
+    done,
+    preview,
+    run,
+    session,
+    wait,
+)
 
 
 def openstack(*words: object) -> str:
@@ -110,3 +121,49 @@ hidden = in_json("image", "list", "--property", "image_family=debian-13", "--hid
 assert [image["ID"] for image in hidden] == [second], hidden
 family.delete()
 done("show the one image of a family, before and after a promotion and a rollback")
+
+generations = [
+    in_json("image", "create", *formats, "--file", DISK, "--tag", "aged", "lab")["id"]
+    for _ in range(3)
+]
+
+
+def seen() -> tuple[object, ...]:
+    """What the command shows of the images; a change and its undo leave another updated_at."""
+    lists = [
+        in_json("image", "list", "--tag", "aged", *it) for it in ([], ["--hidden"])
+    ]
+    images = [in_json("image", "show", it) for it in generations]
+    return (*lists, [{k: one[k] for k in one if k != "updated_at"} for one in images])
+
+
+before = seen()
+catalogue(
+    "POST",
+    "retention",
+    {
+        "name": "aged",
+        "scope": {"everything": True},
+        "select": {"tags": ["aged"]},
+        "keep": {"last": 1},
+        "actions": [{"hide": "0d"}, {"delete": "0d"}],
+        "max_share": 100,
+    },
+)
+runs = []
+for left in (["lab"] * 2, []):  # hidden, then deleted
+    token = {"preview": preview("aged")["preview"]}
+    job = catalogue("POST", "retention/aged/run", token)
+    wait(lambda: carried_out(job))  # noqa: B023
+    hidden = in_json("image", "list", "--tag", "aged", "--hidden")
+    assert [one["Name"] for one in hidden] == left, hidden
+    listed = in_json("image", "list", "--tag", "aged")
+    assert [one["ID"] for one in listed] == generations[2:], listed
+    runs.append(job["arguments"]["run"])
+for number in reversed(runs):
+    job = catalogue("POST", f"retention/aged/runs/{number}/undo")
+    wait(lambda: carried_out(job))  # noqa: B023
+assert seen() == before, (before, seen())
+done("list --hidden and show: the same before a retention run and after its undo")
+
+openstack("image", "delete", *generations)
