@@ -34,7 +34,7 @@ suppress_warnings = ["misc.highlighting_failure"]
 
 CHAPTERS = {
     "Start": ["install", "containers", "configuration", "authentication", "admin"],
-    "Use": ["api", "families", "publishing", "lifecycle", "glossary"],
+    "Use": ["api", "families", "retention", "publishing", "lifecycle", "glossary"],
     "Reference": ["commands", "metrics", "api-reference"],
     "Project": ["architecture", "contributing", "changelog", "security"],
 }

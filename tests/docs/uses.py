@@ -38,6 +38,8 @@ ELSEWHERE = {
     "operations.md: 2026-11-28T22:20:31.123Z WARNING": "tests/test_logs.py",
     "operations.md: 2026-11-28T22:20:31.123Z ERROR": "tests/stores/test_objects.py",
     "publishing.md: $ imagecatalog publish_export": "tests/publishing/test_export.py",
+    "retention.md: {": "tests/api/catalog/test_retention.py",
+    "retention.md: $ imagecatalog image_retention": "tests/commands/test_retention.py",
     "upgrade.md: $ pipx install": "tests/wire/test_reload.py",
     "upgrade.md: upstream": "tests/wire/test_upgrade.py",
 }
