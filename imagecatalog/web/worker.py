@@ -282,7 +282,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if download.log is not None:
             download.log()
         if isinstance(error, TooSlow):
-            connection.discard_unsent(conn.sock)
+            connection.reset_at_close(conn.sock)
             self.log.warning("A download was ended: %s", error)
         elif error is not None and not isinstance(error, OSError):
             self.log.error("A download was aborted: %s", error)
@@ -340,7 +340,12 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         except OSError:
             count = 0
         conn.discarded += count
-        if count and conn.discarded <= LINGER_LIMIT:
+        # There are no bytes either where reading was ended here, as when the service stops.
+        if conn.discarded > LINGER_LIMIT or (
+            not count and connection.is_open_at_client(conn.sock)
+        ):
+            self._reset(conn)
+        elif count:
             self._wait(conn)
         else:
             self._close(conn)
@@ -349,6 +354,14 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._leave(conn)
         self.handle_error(conn.request, conn.sock, conn.client, error)
         self._end(conn)
+
+    def _reset(self, conn: Connection) -> None:
+        """Close the connection of a client that may still send, with a reset.
+
+        A kernel that closes it with all bytes read can let the client wait for two minutes.
+        """
+        connection.reset_at_close(conn.sock)
+        self._close(conn)
 
     def _close(self, conn: Connection) -> None:
         self._leave(conn)
@@ -383,6 +396,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 continue
             if conn.has_begun and not conn.is_lingering:
                 self._refuse(conn, refusals.TooSlow())
+            elif conn.discarded:
+                self._reset(conn)
             else:
                 self._close(conn)
 

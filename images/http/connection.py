@@ -34,6 +34,7 @@ LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 # Of struct tcp_info in linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received.
 _MOVED = struct.Struct("@120x2Q")
+_FIN_WAIT = {4, 5}  # in linux/tcp_states.h: TCP_FIN_WAIT1 and TCP_FIN_WAIT2
 _stopping = threading.Event()
 _receiving: dict[socket.socket, float] = {}  # socket -> seconds to wait for a byte
 _ended: WeakSet[socket.socket] = WeakSet()
@@ -149,12 +150,22 @@ def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
     return sent
 
 
-def discard_unsent(sock: socket.socket) -> None:
-    """Let the kernel discard the bytes that the client has not read when the socket is closed.
+def reset_at_close(sock: socket.socket) -> None:
+    """Let the kernel reset the connection when the socket is closed, and discard unsent bytes.
 
     The kernel would otherwise keep these bytes for minutes.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def is_open_at_client(sock: socket.socket) -> bool:
+    """Return whether a client has not closed a connection on which this process has ended sending.
+
+    False for a Unix socket, whose client is told by its kernel.
+    """
+    with suppress(OSError):
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _FIN_WAIT
+    return False
 
 
 def moved(sock: socket.socket) -> int:
@@ -207,7 +218,7 @@ def end_receiving(sock: socket.socket) -> None:
 def abort(sock: socket.socket) -> None:
     """Close a connection on which a download runs, and discard the bytes that its client has not read."""
     with suppress(OSError):
-        discard_unsent(sock)
+        reset_at_close(sock)
     _shut(sock, socket.SHUT_RDWR)
 
 

@@ -409,7 +409,9 @@ def test_an_ordinary_client_in_full_swing_is_told_that_the_service_stops(
     blocks = itertools.repeat(bytes(1 << 16))
     threading.Timer(0.3, server.process.terminate).start()
 
+    began = time.monotonic()
     answer = requests.put(f"{server.url}/v2/images/count/file", data=iter(blocks))
 
     assert answer.text.startswith("server-stopping")
+    assert time.monotonic() - began < 10 * GRACE  # else the kernel has left it waiting
     assert server.process.wait(GRACE) == 0
