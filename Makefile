@@ -13,9 +13,10 @@ PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 unexport PYTHONDONTWRITEBYTECODE
 
 # With loadgroup, tests that share a server run in one process.
-# One more than there are processors: many tests wait for servers.
-PROCESSES ?= $(shell expr $$(nproc) + 1)
-PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=loadgroup
+# More than there are processors: many tests wait for servers, most of all those of the wire.
+WAITING := 1
+PYTEST = $(PY) -m pytest --dist=loadgroup --maxprocesses=4 \
+	--numprocesses=$(or $(PROCESSES),$(shell expr $$(nproc) + $(WAITING)))
 # Without the extra `ldap`: python-ldap has no wheels, and needs a compiler and OpenLDAP's headers.
 EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
@@ -39,6 +40,7 @@ test: lint ## Run every check and the whole test suite, as CI does
 test-postgres: $(VENV)/tests
 	$(PY) -m tests.with_postgres $(PYTEST) --ignore=tests/wire -m "database and not wire"
 
+test-all: WAITING := 2
 test-all: $(VENV)/tests
 	$(PYTEST) -m "not long"
 

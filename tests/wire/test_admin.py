@@ -21,6 +21,16 @@ Open = Callable[..., Screen]
 MIB = 1 << 20
 FAMILIES = "/admin/images/family/"
 POLICIES = "/admin/images/retentionpolicy/"
+# Pages that are shown in pictures.
+SHOWN = {
+    "front",
+    "list",
+    "image",
+    "confirm",
+    "add-by-location",
+    "clients",
+    "preview",
+}
 
 
 @pytest.fixture
@@ -412,19 +422,11 @@ def test_every_page_is_accessible(
         "api": "/docs",
     }
 
-    wrong = {page: serious(screen, path) for page, path in pages.items()}
-    shot = (
-        "front",
-        "list",
-        "image",
-        "confirm",
-        "add-by-location",
-        "clients",
-        "preview",
-    )
-    for page in shot:
-        screen.page.goto(pages[page])
-        screen.shoot(f"{page}-{name}")
+    wrong = {}
+    for page, path in pages.items():
+        wrong[page] = serious(screen, path)
+        if page in SHOWN:
+            screen.shoot(f"{page}-{name}")
 
     assert {page: found for page, found in wrong.items() if found} == {}
 

@@ -12,7 +12,7 @@ from tests.crash import ledger, rounds
 from tests.crash.judge import Row
 from tests.servers import Missing
 
-DEATHS = 6  # before each look at what is left, which takes longer than a death
+DEATHS = 10  # before each look at what is left, which takes longer than a death
 
 
 @pytest.mark.slow
