@@ -1,10 +1,12 @@
-"""The files for containers, as files. `make container` builds and runs them."""
+"""The files for containers, as files; one long test builds the image and runs it."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,20 @@ def test_the_proxy_of_the_cluster_is_the_documented_one() -> None:
         documented = documented.replace(theirs, here)
 
     assert shipped == documented
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("deploy")
+def test_the_image_is_built_and_serves() -> None:
+    if os.geteuid() or not all(map(shutil.which, ("podman", "runc", "debootstrap"))):
+        pytest.skip("building needs root, podman, runc and debootstrap")
+    # In the environment of this test, which needs no installation.
+    made = [f"--old-file={sys.prefix}/{name}" for name in ("made", "tests")]
+    command = ["make", *made, "container", f"VENV={sys.prefix}"]
+    done = subprocess.run(command, cwd=servers.ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok      the image is there after a restart" in done.stdout
 
 
 @pytest.mark.slow
