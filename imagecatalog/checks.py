@@ -265,7 +265,7 @@ def owner(**options: Any) -> list[Warning]:
     The service runs as that user, and could not use the files that root creates.
     """
     folder = settings.IMAGECATALOG_DATA_DIR
-    if os.geteuid() != 0 or not folder.exists():
+    if os.geteuid() != 0 or not os.path.exists(folder):
         return []
     uid = folder.stat().st_uid
     if uid == 0:

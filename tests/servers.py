@@ -114,10 +114,14 @@ def manage(
     *command: str,
     timeout: float | None = None,
     root: Path = ROOT,
+    by: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """A management command that has ended, however. ``timeout`` in seconds; ``root`` has the code."""
+    """A management command that has ended, however.
+
+    ``timeout`` in seconds; ``root`` has the code; ``by`` is the program that runs the command.
+    """
     return subprocess.run(
-        [sys.executable, "manage.py", *command],
+        [*by, sys.executable, "manage.py", *command],
         cwd=root,
         env=env,
         capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,12 @@ from tests import servers
 
 KEY = "IMAGECATALOG_SECRET_KEY"
 PASSWORD = "IMAGECATALOG_ADMIN_PASSWORD"
+# Root then obeys the modes of files, like every user.
+WITHOUT_ROOTS_RIGHTS = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if os.geteuid() == 0
+    else ()
+)
 
 
 def run(
@@ -148,6 +155,24 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(
     )
     assert "IMAGECATALOG_DATA_DIR" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["serve", "doctor", "image_status"])
+def test_a_folder_that_the_user_cannot_enter_is_one_sentence(
+    command: str, tmp_path: Path
+) -> None:
+    (folder := tmp_path / "closed").mkdir(mode=0)
+    options = ["--bind", "127.0.0.1:0"] if command == "serve" else []
+    env = os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)}
+
+    done = servers.manage(env, command, *options, timeout=60, by=WITHOUT_ROOTS_RIGHTS)
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert re.search(rf"user {data_folder.user()} cannot use .*{folder}", said)
+    assert "Traceback" not in said
+    assert "a new catalogue is made" not in said
 
 
 @pytest.mark.slow

@@ -165,9 +165,14 @@ class LocalStore:
                 sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Yield (key, size in bytes) of every file, including the files of unfinished writes."""
+        """Yield (key, size in bytes) of every file, including the files of unfinished writes.
+
+        Raises StoreError if the folder cannot be read.
+        """
         # Without the folder no object was stored yet; if one was, opening it raises StoreError.
-        return self._walk("") if self.root.is_dir() else iter(())
+        with _store_errors():
+            exists = self.root.is_dir()
+        return self._walk("") if exists else iter(())
 
     def url(self, key: str) -> str:
         """Return the ``file:///…`` URL of an object."""

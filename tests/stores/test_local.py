@@ -265,6 +265,15 @@ def test_a_link_or_a_folder_is_no_object(store: LocalStore) -> None:
         store.open("ab")
 
 
+def test_a_folder_that_cannot_be_looked_at_is_an_error_of_the_store(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore("local", tmp_path / ("x" * 256))  # too long for any file system
+
+    with pytest.raises(errors.StoreError, match="File name too long"):
+        next(store.keys(), None)
+
+
 def test_a_folder_that_was_never_written_is_empty(store: LocalStore) -> None:
     assert list(store.keys()) == []
 

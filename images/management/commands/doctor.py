@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from images import data_folder
 from images.console import CatalogueCommand
 from images.management.doctor import (
     configuration,
@@ -135,7 +138,16 @@ def _tried(check: Check) -> Iterator[Result]:
         yield from check()
     except DatabaseError as error:
         yield database.reason(error)
+    except OSError as error:
+        yield _file_failed(error)
     except ImproperlyConfigured as error:
         yield fail(
             "settings", str(error), "See the page Configuration of the documentation."
         )
+
+
+def _file_failed(error: OSError) -> Result:
+    if error.filename is None:
+        return fail("system", str(error), "Run `doctor` again.")
+    path = Path(os.fsdecode(error.filename))
+    return fail("files", data_folder.sentence(path, error), "")

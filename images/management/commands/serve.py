@@ -172,8 +172,12 @@ def _prepare(options: dict[str, Any]) -> str | None:
     """
     if options["no_migrate"]:
         schema.refuse_older()
-    _refuse_unexpected_catalogue()
+    is_new = schema.is_new()
+    if is_new:
+        _refuse_unexpected_catalogue()
     data_folder.prepare()
+    if is_new:
+        log.warning("a new catalogue is made in %s", data_folder.database_name())
     password = None
     _refuse_newer(options)
     if not (schema.is_current() and first_user.exists() and not shipped.missing()):
@@ -291,20 +295,17 @@ def _refuse_missing_stores() -> None:
 
 
 def _refuse_unexpected_catalogue() -> None:
-    """Raise CommandError if a new catalogue would be created, probably by mistake.
+    """Raise CommandError if a new catalogue was probably not intended.
 
     This is so if IMAGECATALOG_NEW_CATALOGUE is ``off``, or if it is ``auto`` and a local store
     has data: the folder of the old catalogue is then probably not mounted.
     """
-    if not schema.is_new():
-        return
     if settings.IMAGECATALOG_NEW_CATALOGUE == "off":
         raise _no_catalogue()
     if settings.IMAGECATALOG_NEW_CATALOGUE == "auto":
         for store in stores.configured():
             if store.type == "file" and _has_data(store):
                 raise _no_catalogue(f", but the store {store.id!r} has data")
-    log.warning("a new catalogue is made in %s", data_folder.database_name())
 
 
 def _no_catalogue(found: str = "") -> CommandError:
