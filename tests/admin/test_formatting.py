@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext"}
 # Lines for machines, and names that are data.
 NOT_FOR_READING = {"snippets.py", "roles.py"}
+# Names of algorithms, files and folders, which are the same in every language.
+NAMES = {"SHA-256", "SHA-512", "SHA256SUMS", "current/"}
 
 
 # Python
@@ -149,7 +151,7 @@ TEMPLATES = [
     "path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_no_text_of_a_template_goes_around(path: Path) -> None:
-    assert Texts(path.read_text()).found == []
+    assert set(Texts(path.read_text()).found) - NAMES == set()
 
 
 # Models
