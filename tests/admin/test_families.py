@@ -315,7 +315,7 @@ def test_the_page_links_to_what_is_published(
 
     assert "1 version is published" in shown
     assert 'href="https://images.example.org/pub/images/debian-13/"' in shown
-    assert "Current there: 1." in shown
+    assert "The current one is 1." in shown
     assert "is being prepared" not in shown
 
 
