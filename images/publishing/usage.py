@@ -10,6 +10,7 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
+from images.publishing import operating_system, virt_builder
 from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
 from images.text import printable
 
@@ -64,13 +65,14 @@ def guides(
         Guide("openstack", "OpenStack", tuple(_openstack(family, version))),
         Guide("terraform", "Terraform", tuple(_terraform(site, family, version))),
     ]
-    # Both clients refuse URLs without TLS, and read no other format.
-    if version.extension == "qcow2" and site.url.startswith("https://"):
-        found.append(Guide("incus", _("Incus and LXD"), tuple(_incus(site, family))))
+    # Both clients refuse URLs without TLS, and images without this digest.
+    if version.combined_sha256 and site.url.startswith("https://"):
+        blocks = tuple(_incus(site, family, version))
+        found.append(Guide("incus", _("Incus and LXD"), blocks))
     if version.extension == OVA:  # libvirt cannot boot an archive
         return found
     libvirt = [_virt_install(family, version)]
-    if version.extension in ("qcow2", "raw"):
+    if virt_builder.fragment(family):
         libvirt.append(_virt_builder(site, family))
     return [*found, Guide("libvirt", _("libvirt"), tuple(libvirt))]
 
@@ -180,16 +182,22 @@ def _hcl(text: str) -> str:
     return literal.replace("${", "$${").replace("%{", "%%{")
 
 
-def _incus(site: Site, family: PublishedFamily) -> list[Block]:
+def _incus(
+    site: Site, family: PublishedFamily, version: PublishedVersion
+) -> list[Block]:
     add = f"remote add catalogue {site.url_with_password()} --protocol=simplestreams --public"
+    start = f"launch catalogue:{family.name} server --vm"
+    properties = operating_system.merged_properties(family, version)
+    if properties.get("os_secure_boot") == "disabled":
+        start += " -c security.secureboot=false"
     return [
         Block(
             _("Start a virtual machine with Incus:"),
-            f"incus {add}\nincus launch catalogue:{family.name} server --vm",
+            f"incus {add}\nincus {start}",
         ),
         Block(
             _("Start a virtual machine with LXD:"),
-            f"lxc {add}\nlxc launch catalogue:{family.name} server --vm",
+            f"lxc {add}\nlxc {start}",
         ),
     ]
 

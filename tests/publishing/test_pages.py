@@ -163,21 +163,28 @@ def test_a_copy_in_another_cloud_gets_the_properties_of_the_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "extension", "is_shown"),
+    ("url", "combined", "is_shown"),
     [
-        ("https://host/pub", "qcow2", True),
-        ("http://host/pub", "qcow2", False),  # they refuse URLs without TLS
-        ("https://host/pub", "raw", False),
+        ("https://host/pub", "d" * 64, True),
+        ("http://host/pub", "d" * 64, False),  # they refuse URLs without TLS
+        ("https://host/pub", "", False),  # no index has the image for them
     ],
 )
 def test_incus_is_named_only_if_it_can_use_the_image(
-    url: str, extension: str, is_shown: bool
+    url: str, combined: str, is_shown: bool
 ) -> None:
-    version = replace(NEW, extension=extension, disk_format=extension)
+    version = replace(NEW, combined_sha256=combined)
 
     text = guide("incus", Site(url), versions=(version,))
 
     assert bool(text) == is_shown
+
+
+def test_a_machine_that_cannot_boot_securely_is_started_without() -> None:
+    version = replace(NEW, properties={"os_secure_boot": "disabled"})
+
+    assert "secureboot" not in guide("incus")
+    assert "-c security.secureboot=false" in guide("incus", versions=(version,))
 
 
 def test_signatures_are_verified_only_if_there_is_a_key() -> None:
