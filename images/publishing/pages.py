@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -85,12 +86,12 @@ def top_entries(indexes: Iterable[Entry]) -> list[Entry]:
 
 def top_page(site: Site, cards: Iterable[Card], entries: Sequence[Entry]) -> bytes:
     """Return the page of the top folder, with all families and the entries of the folder."""
-    return _page("top", "", site, cards=_shown(cards), entries=_listed(entries))
+    return _list("top", "", site, tuple(cards), tuple(entries))
 
 
 def families_page(site: Site, cards: Iterable[Card]) -> bytes:
     """Return the page of the folder ``images/``, whose entries are the families."""
-    return _page("families", "images/", site, cards=_shown(cards))
+    return _list("families", "images/", site, tuple(cards))
 
 
 def family_page(site: Site, family: PublishedFamily) -> bytes:
@@ -136,6 +137,17 @@ def version_page(
 def folder_page(site: Site, path: str, entries: Sequence[Entry]) -> bytes:
     """Return the page of another folder. ``path`` is relative to the top, and ends in a slash."""
     return _page("folder", path, site, entries=_listed(entries))
+
+
+@lru_cache(maxsize=4)  # a page of a thousand families takes a tenth of a second
+def _list(
+    name: str,
+    path: str,
+    site: Site,
+    cards: tuple[Card, ...],
+    entries: tuple[Entry, ...] = (),
+) -> bytes:
+    return _page(name, path, site, cards=_shown(cards), entries=_listed(entries))
 
 
 def _page(name: str, path: str, site: Site, **values: Any) -> bytes:
