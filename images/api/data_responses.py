@@ -22,18 +22,18 @@ def send(
     ranged: bool,
     preferred: Sequence[str] = (),
     etag: str | None = None,
+    allow_damaged: bool = False,
 ) -> HttpResponse | StreamingHttpResponse:
     """Return the response with an image's data, or with the range of it that the request names.
 
     The caller must be allowed to download it. Without ``ranged`` the response has all data
     whatever the request names. ``preferred`` stores are tried first. ``etag`` is compared with
-    If-Range. The response to HEAD has the same headers as that to GET for all data, and no data.
+    If-Range. ``allow_damaged`` is for ``lifecycle.read``. The response to HEAD has the same headers as that to GET for all data, and no data.
     Raises the errors of ``lifecycle.read``, TooManyTransfers, and those of a bad range.
     """
     size, checksum = image["size"] or 0, image["checksum"]
-    damaged = lifecycle.allows_damaged(caller, image)
     read = partial(
-        lifecycle.read, image["id"], preferred=preferred, allow_damaged=damaged
+        lifecycle.read, image["id"], preferred=preferred, allow_damaged=allow_damaged
     )
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.

@@ -61,7 +61,6 @@ class Publication(models.Model):
     # Digest of a text -> its detached signature in base64, and the text with a signature.
     signatures = models.JSONField(default=dict)
     parts = models.JSONField(default=dict)  # of the indexes
-    etag = models.CharField(max_length=32, blank=True)
 
     class Meta:
         default_permissions = ()
@@ -100,7 +99,6 @@ class PublishedIndex(models.Model):
     tree = models.CharField(max_length=255)
     path = models.CharField(max_length=100)
     content = models.BinaryField()
-    etag = models.CharField(max_length=32)
     modified_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

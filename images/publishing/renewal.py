@@ -48,7 +48,6 @@ COLUMNS = (
     "unsigned",
     "signatures",
     "parts",
-    "etag",
 )
 CARDS = ""  # the path of an index that is not sent: what the pages show of families
 # Parts:
@@ -177,7 +176,6 @@ def serve(publication: Publication, family: PublishedFamily | None) -> bool:
             publication.current_at = timezone.now()
         publication.revision = family.revision
         publication.parts = _parts(family)
-    publication.etag = hashlib.sha256(snapshot).hexdigest()[:32]
     _save(publication)
     return snapshot != former
 
@@ -245,10 +243,9 @@ def _for_juju(parts: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, by
 
 
 def write_index(project: str, path: str, content: bytes, now: datetime) -> None:
-    """Write an index of a tree; its time changes only with its content."""
-    etag = hashlib.sha256(content).hexdigest()[:32]
+    """Write an index of a tree, which has changed ``now``."""
     PublishedIndex.objects.update_or_create(
         tree=project,
         path=path,
-        defaults={"content": content, "etag": etag, "modified_at": now},
+        defaults={"content": content, "modified_at": now},
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.http import http_date
 
-from images import access, lifecycle
+from images import access, errors, lifecycle
 from images.access import Caller
 from images.api import data_responses
 from images.http import digest_fields, preconditions, responses, streaming
@@ -51,8 +52,12 @@ def send(
 
 def _image(caller: Caller, image_id: str, *, is_public: bool) -> Row:
     """Return the row of an image that the caller can download, as far as it is published now."""
-    image = access.get_image(caller, image_id, "download_image")
-    lifecycle.check_download(caller, image)
+    try:
+        image = access.get_image(caller, image_id, "download_image")
+    except errors.Forbidden:
+        if settings.IMAGECATALOG_PUBLISH == "public":  # no sign-in would change it
+            raise reading.missing() from None
+        raise
     is_hidden = is_public and image["visibility"] != "public"
     if image["status"] != Status.ACTIVE or is_hidden:
         raise reading.missing()

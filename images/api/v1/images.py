@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from images import access, errors, lifecycle, listing
 from images.access import Caller, Target
-from images.api import transfer_shares
+from images.api import data_responses, transfer_shares
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
@@ -80,14 +80,18 @@ class ImageViewSet(V1ViewSet):
         lifecycle.check_download(caller, row)
         if row["status"] not in READABLE_STATUSES:
             raise errors.NotFound(f"Image {image_id} is not active")
-        http, size, checksum = request._request, row["size"] or 0, row["checksum"]
+        http, checksum = request._request, row["checksum"]
         if preconditions.has_current(http, checksum):
             return responses.not_modified(checksum)
         ranged = lifecycle.serves_ranges(row)
-        part = streaming.content_range(http, size, checksum) if ranged else None
-        damaged = lifecycle.allows_damaged(caller, row)
-        blocks = lifecycle.read(image_id, *(part or (0, size)), allow_damaged=damaged)
-        response = transfer_shares.download(http, caller, blocks, size, part, checksum)
+        response = data_responses.send(
+            http,
+            caller,
+            row,
+            ranged=ranged,
+            etag=checksum,
+            allow_damaged=lifecycle.allows_damaged(caller, row),
+        )
         _describe(response, row, caller)
         return response if ranged else streaming.without_ranges(response)
 

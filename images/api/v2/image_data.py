@@ -60,7 +60,12 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
         return responses.not_modified(None)
     ranged = lifecycle.serves_ranges(image)
     response = data_responses.send(
-        http, caller, image, ranged=ranged, preferred=preferred
+        http,
+        caller,
+        image,
+        ranged=ranged,
+        preferred=preferred,
+        allow_damaged=lifecycle.allows_damaged(caller, image),
     )
     if digest := digest_fields.field(_digests(http, image)):
         response.headers["Repr-Digest"] = digest

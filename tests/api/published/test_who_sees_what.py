@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,3 +299,29 @@ def test_clients_learn_whether_the_service_publishes(
     settings.IMAGECATALOG_PUBLISH = mode
 
     assert api.reader.get("/catalog/v1").json()["features"]["publishing"] is is_on
+
+
+def test_a_policy_file_holds_for_everybody(
+    settings: Any, visitor: Any, two: Any, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('"download_image": "role:customer"\n')
+    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+    assert visitor.get(FILE).status_code == 404
+
+    policy = tmp_path / "other.yaml"
+    policy.write_text('"get_family": "role:customer"\n')
+    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+    assert visitor.get(f"{FOLDER}/").status_code == 404
+    assert visitor.get(FILE).status_code == 404
+
+
+def test_a_damaged_copy_is_published_to_nobody(
+    settings: Any, visitor: Any, two: Any, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('"download_damaged": ""\n')
+    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+    two[0].locations.update(damage="another digest")
+
+    assert visitor.get(FILE).status_code == 503
