@@ -131,7 +131,7 @@ def _renew(publication: Publication, found: Found) -> bool:
         publication.unsigned = b""
         return serve(publication, family)
     publication.unsigned = storage.dump(family)
-    return serve(publication, _still_published(before, family))
+    return serve(publication, still_published(before, family))
 
 
 def _with_current(
@@ -148,7 +148,7 @@ def _with_current(
     return snapshots.of(found, current, revision)
 
 
-def _still_published(
+def still_published(
     before: PublishedFamily | None, now: PublishedFamily
 ) -> PublishedFamily | None:
     """Return a family as it was before, without the versions that are not published now."""

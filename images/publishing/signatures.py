@@ -96,7 +96,14 @@ def _sign_family(publication: Publication, signer: Signer, *, anew: bool) -> Non
     with transaction.atomic():
         PublishedTree.objects.select_for_update().get(pk=publication.tree)
         row = Publication.objects.filter(pk=publication.pk).first()
-        if row is None or bytes(row.unsigned or row.snapshot) != unsigned:
-            return  # changed meanwhile: signed by the next job
-        row.signatures, row.unsigned = signed, b""
-        renewal.serve(row, family)
+        if row is None:
+            return
+        now = bytes(row.unsigned or row.snapshot)
+        if now == unsigned:
+            row.signatures, row.unsigned = signed, b""
+            renewal.serve(row, family)
+        elif row.unsigned:
+            # A family that changes all the time gets on, too: what is signed is served, and the
+            # next job signs what has changed meanwhile.
+            row.signatures = {**row.signatures, **signed}
+            renewal.serve(row, renewal.still_published(family, storage.load(now)))

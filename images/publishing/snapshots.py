@@ -22,6 +22,8 @@ from images.models.rows import row_of
 from images.operations import known_digests
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
+# Of meta.json: the owner, and what each promotion changes. Mirrors would fetch it again.
+LEFT_OUT = ("owner", "os_hidden", "updated_at")
 CURRENT = "current"  # the name of a folder, which no version can have
 
 
@@ -141,7 +143,7 @@ def _public_properties(image: Image, tree: str) -> dict[str, str]:
 def _document(image: Image, properties: dict[str, str]) -> dict[str, object]:
     row = row_of(image)
     document = image_document.fields(row, properties) | image_document.links(row)
-    return {name: it for name, it in document.items() if name != "owner"}
+    return {name: it for name, it in document.items() if name not in LEFT_OUT}
 
 
 def _second(moment: datetime) -> datetime:

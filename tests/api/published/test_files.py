@@ -74,6 +74,17 @@ def test_the_document_shows_neither_owner_nor_locations(
     assert not {"owner", "locations", "direct_url", "stores"} & document.keys()
 
 
+def test_a_promotion_leaves_the_files_of_other_versions_as_they_are(
+    visitor: Any, january: Any, add: Any
+) -> None:
+    names = ("meta.json", "meta.tar.xz", "SHA256SUMS")
+    before = [visitor.get(f"{FOLDER}{name}").content for name in names]
+    add("20260201", b"February")
+    work()
+
+    assert [visitor.get(f"{FOLDER}{name}").content for name in names] == before
+
+
 def test_the_indexes_list_the_version(visitor: Any, january: Any) -> None:
     (shown,) = visitor.get("/pub/index.json").json()["families"]
 

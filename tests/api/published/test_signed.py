@@ -10,6 +10,7 @@ import pytest
 
 from images import families, lifecycle
 from images.publishing import duties, signing
+from images.publishing.signing import Signer
 from tests.api.published.conftest import COMMAND, work
 
 CURRENT = "/pub/images/debian-13/current/"
@@ -102,6 +103,30 @@ def test_the_former_state_is_served_until_the_new_one_is_signed(
     assert b"".join(visitor.get(f"{CURRENT}debian-13.qcow2")) == b"January"
     mirror.verify(f"{CURRENT}SHA256SUMS")
     assert b"revision=2\n" in mirror.verified("/pub/index.asc")
+
+
+def test_a_family_that_changes_during_each_signing_gets_on(
+    visitor: Any, mirror: Mirror, add: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add("20260301", b"March", promote=False)
+    work()
+    detached = Signer.detached
+
+    def promote_meanwhile(signer: Signer, data: bytes) -> bytes:
+        families.promote(COMMAND, "debian-13", "20260301")
+        visitor.get("/pub/index.json")  # a reader renews the tree
+        return detached(signer, data)
+
+    families.rollback(COMMAND, "debian-13")
+    monkeypatch.setattr(Signer, "detached", promote_meanwhile)
+    duties.publish()
+
+    assert b"".join(visitor.get(f"{CURRENT}debian-13.qcow2")) == b"January"
+    mirror.verify(f"{CURRENT}SHA256SUMS")
+    monkeypatch.undo()
+    duties.publish()
+    assert b"".join(visitor.get(f"{CURRENT}debian-13.qcow2")) == b"March"
+    mirror.verify(f"{CURRENT}SHA256SUMS")
 
 
 def test_a_deactivated_image_is_gone_before_anything_is_signed_again(
