@@ -44,6 +44,7 @@ class State:
 def read(project: str) -> State:
     """Return what is published in a tree now. Raises NotFound if that is nothing."""
     reading.open_tree(project)
+    renewal.renew(project)  # also what other settings have made
     with transaction.atomic():
         # The row is the lock of the tree: nobody changes families or indexes meanwhile.
         PublishedTree.objects.select_for_update().filter(pk=project).first()

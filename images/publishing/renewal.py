@@ -68,10 +68,15 @@ def made_for() -> str:
 
 
 def is_stale(project: str) -> bool:
-    """Return whether the rows of a tree are to be renewed before they are read. One query."""
+    """Return whether the rows of a tree are to be renewed before they are read. One query.
+
+    What other settings or another release have made is renewed by the background worker: machines
+    that differ, as during an upgrade, would renew it at each request.
+    """
     changes = PublicationChange.objects.filter(tree=project)
-    known = PublishedTree.objects.filter(pk=project, made_for=made_for())
-    states = known.annotate(is_changed=Exists(changes))
+    states = PublishedTree.objects.filter(pk=project).annotate(
+        is_changed=Exists(changes)
+    )
     return states.values_list("is_changed", flat=True).first() is not False
 
 

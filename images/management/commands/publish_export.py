@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from images import errors
 from images.console import CatalogueCommand, EpilogFormatter, tidy_end, watched
 from images.management.projects import project_id
-from images.publishing import export, paths, reading, signatures, static_copy
+from images.publishing import export, paths, reading, renewal, signatures, static_copy
 from images.publishing.static_copy import Method, Report
 from images.text import printable
 from images.units import counted
@@ -124,6 +124,7 @@ def _sign(project: str) -> None:
             "IMAGECATALOG_PUBLISH_KEY."
         )
     reading.open_tree(project)
+    renewal.renew(project)
     signatures.sign(project)
 
 

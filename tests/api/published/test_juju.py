@@ -25,5 +25,6 @@ def test_juju_finds_an_image_while_its_cloud_is_set(
     assert "index.json" in visitor.get("/pub/juju/streams/v1/").content.decode()
 
     settings.IMAGECATALOG_PUBLISH_JUJU = ()
+    work()
     for path in (INDEX, "/pub/juju/", "/pub/juju"):
         assert visitor.get(path).status_code == 404

@@ -159,6 +159,7 @@ def test_without_the_setting_there_are_no_signatures(
     visitor: Any, mirror: Mirror, settings: Any
 ) -> None:
     settings.IMAGECATALOG_PUBLISH_KEY = ""
+    duties.publish()
 
     for path in (
         f"{SIGNED[0]}.gpg",

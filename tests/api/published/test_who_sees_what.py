@@ -173,6 +173,7 @@ def test_no_more_versions_are_listed_than_configured(
 ) -> None:
     promote("20260101")
     settings.IMAGECATALOG_PUBLISH_VERSIONS = 1
+    duties.publish()
 
     assert listed(visitor) == [
         "20260201",
