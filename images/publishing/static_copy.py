@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from images import errors, lifecycle
@@ -79,12 +79,13 @@ class StaticCopy:
     def put(self, path: str, content: bytes) -> None:
         """Write a small file that belongs to one version. Raises StoreFull and StoreError."""
         self._files.add(path)
-        target = self._folder / path
+        target = self._place(path)
         with disk_errors():
             if target.is_file() and target.read_bytes() == content:
                 return
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(target.name + PART)
+            part.unlink(missing_ok=True)  # of a former run, or a link to another file
             part.write_bytes(content)
             part.replace(target)
 
@@ -102,7 +103,7 @@ class StaticCopy:
         The checksum file tells the next copy that the file is complete. Raises StoreFull and
         StoreError, such as DataMissing and DataDamaged.
         """
-        target = self._folder / path
+        target = self._place(path)
         beside = f"{path}.sha256"
         checksum = checksum_files.text({target.name: data.sha256})
         if self._has(target, data.size, self._folder / beside, checksum):
@@ -122,7 +123,7 @@ class StaticCopy:
         """
         self._indexes.add(path)
         self._files.add(path)
-        target, first = self._folder / path, self._folder / source
+        target, first = self._place(path), self._folder / source
         with disk_errors():
             if target.exists() and target.samefile(first):
                 return  # rename() would leave both names
@@ -140,7 +141,7 @@ class StaticCopy:
         """
         with disk_errors():
             for former in self._former_indexes - self._files:
-                self._remove(self._folder / former)
+                self._remove(self._place(former))
             (self._folder / MARKER).write_text(
                 "".join(f"{path}\n" for path in sorted(self._indexes))
             )
@@ -149,6 +150,19 @@ class StaticCopy:
                     self._remove(other)
                 else:
                     self.report.unlisted += 1
+
+    def _place(self, path: str) -> Path:
+        """Return the place of a file. Raises Conflict if a symbolic link leads out of the folder."""
+        target = self._folder / path
+        for parent in target.parents:
+            if parent == self._folder:
+                break
+            if parent.is_symlink():
+                raise errors.Conflict(
+                    f"{parent} is a symbolic link: the files would be written elsewhere. Remove "
+                    "it, or name the folder to which it leads as the folder of the copy."
+                )
+        return target
 
     def _has(self, target: Path, size: int, beside: Path, checksum: bytes) -> bool:
         with disk_errors():
@@ -223,8 +237,14 @@ def opened(
                 f"Another process is writing to {folder}. Try again when it has ended."
             ) from None
         marker.seek(0)
-        former = set(marker.read().splitlines())
+        former = set(filter(_is_inside, marker.read().splitlines()))
         yield StaticCopy(folder, former, method, watched)
+
+
+def _is_inside(path: str) -> bool:
+    """Return whether a relative path, which others may have written, stays within its folder."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
 def _link(blocks: FilePart, target: Path) -> bool:

@@ -222,3 +222,35 @@ def test_two_processes_do_not_write_one_copy(out: Path, image: Image) -> None:
         pytest.raises(errors.Conflict, match="Another process"),
     ):
         copy(out, whole(image))
+
+
+@pytest.mark.parametrize("path", ["../others", "{folder}/others"])
+def test_no_file_outside_of_the_folder_is_removed(
+    path: str, out: Path, image: Image, tmp_path: Path
+) -> None:
+    copy(out, whole(image))
+    others = tmp_path / "others"
+    others.write_text("somebody else's")
+    with (out / static_copy.MARKER).open("a") as marker:
+        marker.write(path.format(folder=tmp_path) + "\n")
+
+    copy(out, whole(image))
+
+    assert others.exists()
+
+
+def test_links_in_the_folder_do_not_lead_out_of_it(
+    out: Path, image: Image, tmp_path: Path
+) -> None:
+    copy(out, index_only)
+    others = tmp_path / "others"
+    others.write_text("somebody else's")
+    (out / "index.json").unlink()
+    (out / "index.json.part").symlink_to(others)
+    (out / "images").symlink_to(tmp_path)
+
+    copy(out, index_only)
+    with pytest.raises(errors.Conflict, match="images is a symbolic link"):
+        copy(out, whole(image))
+
+    assert others.read_text() == "somebody else's"
