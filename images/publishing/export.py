@@ -14,11 +14,9 @@ from images.publishing import pages, paths, reading, renewal, storage
 from images.publishing.pages import Card, Entry
 from images.publishing.reading import Folder
 from images.publishing.snapshot import PublishedFamily
-from images.publishing.snapshots import CURRENT
+from images.publishing.snapshots import CURRENT, PAGE
 from images.publishing.static_copy import Data, StaticCopy
 from images.publishing.usage import Site
-
-PAGE = "index.html"  # what web servers send for a folder
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 # Of meta.json: the owner, and what each promotion changes. Mirrors would fetch it again.
 LEFT_OUT = ("owner", "os_hidden", "updated_at")
-CURRENT = "current"  # the name of a folder, which no version can have
+# Names of a folder and of the page of each folder, which no published version or family can have.
+CURRENT, PAGE = "current", "index.html"
 
 
 class Found(NamedTuple):
@@ -39,7 +40,8 @@ def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
     """Select of versions of published families those that are listed.
 
     These are the current one and the newest others, with active images: as many candidates, and as
-    many that were current once, as IMAGECATALOG_PUBLISH_VERSIONS says. None is withdrawn.
+    many that were current once, as IMAGECATALOG_PUBLISH_VERSIONS says. None is withdrawn,
+    or has a name that the tree itself needs.
     """
     newest = Window(
         RowNumber(),
@@ -51,7 +53,7 @@ def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
     )
     active = versions.filter(
         family__publish=True, withdrawn=False, image__status=Status.ACTIVE
-    ).exclude(label=CURRENT)
+    ).exclude(Q(label__in=(CURRENT, PAGE)) | Q(family__name=PAGE))
     most = settings.IMAGECATALOG_PUBLISH_VERSIONS
     return active.annotate(rank=newest).filter(
         Q(rank__lte=most) | Q(pk=F("family__current"))

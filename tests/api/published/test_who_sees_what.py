@@ -293,6 +293,18 @@ def test_publishing_needs_its_rule(api: Any, settings: Any) -> None:
     assert api.member.patch(one, stop, content_type=kind).status_code == 200
 
 
+def test_names_that_the_tree_needs_are_not_published(
+    visitor: Any, two: Any, family: Any, add: Any
+) -> None:
+    add("index.html")  # the page of a folder in a copy
+    add("current")
+    family("index.html")
+    add("20260101", ref="index.html")
+    work()
+
+    assert listed(visitor) == ["20260201", "20260101"]
+
+
 @pytest.mark.parametrize(("mode", "is_on"), [("off", False), ("signed-in", True)])
 def test_clients_learn_whether_the_service_publishes(
     mode: str, is_on: bool, settings: Any, api: Any
