@@ -24,7 +24,7 @@ from django.utils import timezone
 from images import errors, lifecycle
 from images.formats.compressed import compression_of
 from images.models import FamilyVersion, Image, PreparedVersion
-from images.models.publication import note_change
+from images.models.publication import note_change, tree_of
 from images.operations import consistency, known_digests, wanted_digests
 from images.publishing import metadata_archive, snapshots
 from images.stores import Blocks
@@ -107,7 +107,7 @@ def _prepare(version: FamilyVersion, row: PreparedVersion) -> None:
         label=version.label,
         architecture=family.architecture,
         build_date=version.build_date,
-        properties=image.properties,
+        properties=snapshots.public(image.properties, tree_of(family)),
     )
     combined = ""
     if image.disk_format == "qcow2" and image.container_format == "bare":

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Exists
 from django.utils import timezone
 
+from images import access
 from images.models import (
     Publication,
     PublicationChange,
@@ -39,6 +40,7 @@ from images.publishing import (
 from images.publishing.snapshot import PublishedFamily
 from images.publishing.snapshots import Found
 
+MOST: Final = 500  # values in a query: SQLite allows only so many
 FORMAT = 1  # raise it when a release makes other rows of the same families
 COLUMNS = (
     "name",
@@ -60,11 +62,18 @@ def made_for() -> str:
     parts = (
         FORMAT,
         settings.IMAGECATALOG_PUBLISH_VERSIONS,
-        settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE,
+        settings.IMAGECATALOG_PROPERTY_PROTECTION_RULE_FORMAT,
+        _readers(),
         settings.IMAGECATALOG_PUBLISH_KEY,
         settings.IMAGECATALOG_PUBLISH_JUJU,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _readers() -> list[tuple[str, list[str]]]:
+    """Return who can read which properties, by the property protections that this process has loaded."""
+    sections = access.protections()
+    return [(it.pattern.pattern, sorted(it.allowed["read"])) for it in sections]
 
 
 def is_stale(project: str) -> bool:
@@ -88,23 +97,28 @@ def renew(project: str, *, whole: bool = False) -> None:
     with transaction.atomic():
         PublishedTree.objects.get_or_create(pk=project)
         row = PublishedTree.objects.select_for_update().get(pk=project)
-        whole = whole or row.made_for != made_for()
         changes = PublicationChange.objects.filter(tree=project)
         seen = dict(changes.values_list("pk", "family"))
+        families = {*seen.values()}
+        is_other = row.made_for != made_for()
+        whole = whole or is_other or len(families) > MOST
         if not (whole or seen):
             return
         if row.key and not settings.IMAGECATALOG_PUBLISH_KEY:
             row.key = ""
             PublishedIndex.objects.filter(tree=project).delete()  # also what is signed
-        changed = _renew_families(project, None if whole else {*seen.values()})
-        if changed or row.made_for != made_for():
+        changed = _renew_families(project, None if whole else families)
+        if changed or is_other:
             row.revision += 1
             write_indexes(row)
         if whole:
             row.refreshed_at = timezone.now()
         row.made_for = made_for()
         row.save(update_fields=["revision", "key", "refreshed_at", "made_for"])
-        PublicationChange.objects.filter(pk__in=seen).delete()
+        done = list(seen)
+        for start in range(0, len(done), MOST):
+            some = done[start : start + MOST]
+            PublicationChange.objects.filter(pk__in=some).delete()
 
 
 def _renew_families(project: str, families: Collection[UUID] | None) -> bool:

@@ -5,7 +5,7 @@ One query sees one state of the database, so that what is made of a family alway
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -84,6 +84,8 @@ def of(found: Found, current: str, revision: int) -> PublishedFamily:
     family, _, versions = found
     tree = "" if family.scope == FamilyScope.PUBLIC else family.owner
     template = family.template
+    if "properties" in template:
+        template = template | {"properties": public(template["properties"], tree)}
     return PublishedFamily(
         name=family.name,
         title=family.title,
@@ -111,7 +113,7 @@ def _version(version: FamilyVersion, tree: str, current: bool) -> PublishedVersi
     image, prepared = version.image, version.prepared
     assert prepared.ready_at
     digests = known_digests.of_model(image)
-    properties = _public_properties(image, tree)
+    properties = public(image.properties, tree)
     size = image.size or 0
     return PublishedVersion(
         label=version.label,
@@ -133,8 +135,9 @@ def _version(version: FamilyVersion, tree: str, current: bool) -> PublishedVersi
     )
 
 
-def _public_properties(image: Image, tree: str) -> dict[str, str]:
-    readable = access.readable(access.visitor(tree), image.properties)
+def public(properties: Mapping[str, str], tree: str) -> dict[str, str]:
+    """Return the custom properties that all readers of a tree can read, sorted by name."""
+    readable = access.readable(access.visitor(tree), properties)
     return {
         name: value
         for name, value in sorted(readable.items())

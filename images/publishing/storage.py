@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -18,8 +18,12 @@ def dump(family: PublishedFamily) -> bytes:
 
 
 def load(text: bytes) -> PublishedFamily:
-    """Return the family of a JSON text that `dump` has made."""
-    values = orjson.loads(text)
+    """Return the family of a JSON text that `dump` has made.
+
+    During an upgrade it can be that of another release: values that only a newer one has are left
+    out, and those that an older one does not have need defaults in `snapshot`.
+    """
+    values = _known(PublishedFamily, orjson.loads(text))
     values["aliases"] = tuple(values["aliases"])
     values["updated_at"] = datetime.fromisoformat(values["updated_at"])
     values["versions"] = tuple(map(_version, values["versions"]))
@@ -28,13 +32,19 @@ def load(text: bytes) -> PublishedFamily:
 
 def _version(values: dict[str, Any]) -> PublishedVersion:
     return PublishedVersion(
-        **values
+        **_known(PublishedVersion, values)
         | {
             "build_date": date.fromisoformat(values["build_date"]),
             "published_at": datetime.fromisoformat(values["published_at"]),
             "archive": b64decode(values["archive"]),
         }
     )
+
+
+def _known(kind: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        field.name: values[field.name] for field in fields(kind) if field.name in values
+    }
 
 
 def _text(value: object) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import lzma
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 
 from images import families, lifecycle
+from images.access import property_protections
 from images.attributes import Changes
-from images.models import FamilyVersion, Publication, PublishedTree
+from images.models import (
+    Family,
+    FamilyVersion,
+    Publication,
+    PublicationChange,
+    PublishedTree,
+)
 from images.publishing import duties
 from tests.api.published.conftest import COMMAND, PROJECT, work
 
@@ -338,3 +349,80 @@ def test_a_damaged_copy_is_published_to_nobody(
     two[0].locations.update(damage="another digest")
 
     assert visitor.get(FILE).status_code == 503
+
+
+def protect(file: Path, *names: str) -> None:
+    """Let nobody read properties with these names, as a service does that starts with such a file."""
+    protections = [
+        f"[^({name})$]\ncreate=admin\nread={who}\nupdate=admin\ndelete=admin\n"
+        for name, who in [*((name, "admin") for name in names), (".*", "@")]
+    ]
+    file.write_text("".join(protections))
+    property_protections._read.cache_clear()
+    property_protections._allows.cache_clear()
+
+
+def test_protected_properties_are_in_no_file(
+    settings: Any, visitor: Any, family: Any, add: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(tmp_path / "protections")
+    protect(tmp_path / "protections", "os_version")
+    family(template={"properties": {"os_version": "secret"}})
+    add("20260101", properties={"os_version": "secret", "os_distro": "debian"})
+    work()
+
+    archive = lzma.decompress(visitor.get(f"{FOLDER}/meta.tar.xz").content)
+    assert b"debian" in archive
+    assert b"secret" not in archive
+    for path in (f"{FOLDER}/meta.json", "/pub/streams/v1/images.json"):
+        assert b"secret" not in visitor.get(path).content
+
+
+def test_a_property_that_is_protected_later_leaves_what_is_published(
+    settings: Any, visitor: Any, family: Any, add: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(tmp_path / "protections")
+    protect(tmp_path / "protections")
+    family()
+    add("20260101", properties={"colour": "red"})
+    work()
+    assert visitor.get(f"{FOLDER}/meta.json").json()["colour"] == "red"
+
+    protect(tmp_path / "protections", "colour")
+    work()
+
+    assert "colour" not in visitor.get(f"{FOLDER}/meta.json").json()
+
+
+@pytest.fixture
+def few_values(db: None) -> Iterator[None]:
+    """SQLite allows 999 values in a query, as some builds of it do."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    limit = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
+    connection.ensure_connection()
+    before = connection.connection.setlimit(limit, 999)
+    yield
+    connection.connection.setlimit(limit, before)
+
+
+def test_any_number_of_changes_can_be_noted_before_they_are_read(
+    visitor: Any, two: Any, few_values: None
+) -> None:
+    family = Family.objects.get().pk
+    PublicationChange.objects.bulk_create(
+        [PublicationChange(tree="", family=family) for _ in range(1200)], batch_size=400
+    )
+
+    assert len(listed(visitor)) == 2
+    assert not PublicationChange.objects.exists()
+
+
+def test_rows_of_another_release_do_not_stop_readers(visitor: Any, two: Any) -> None:
+    row = Publication.objects.get()
+    snapshot = orjson.loads(bytes(row.snapshot))
+    snapshot["novel"] = snapshot["versions"][0]["novel"] = "value"
+    Publication.objects.update(snapshot=orjson.dumps(snapshot))
+
+    assert visitor.get(FILE).status_code == 200
