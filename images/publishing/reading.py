@@ -12,7 +12,7 @@ from django.db.models.functions import Length
 from images.errors import NotFound
 from images.models import Family, FamilyScope, Publication, PublishedIndex
 from images.models.publication import PUBLIC
-from images.publishing import renewal, storage, tree
+from images.publishing import paths, renewal, storage, tree
 from images.publishing.pages import Card, Entry
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 from images.publishing.snapshots import CURRENT
@@ -34,13 +34,21 @@ class Folder:
     files: tree.Folder
     modified: datetime  # UTC
 
+    def modified_of(self, name: str) -> datetime | None:
+        """Return when a small file has changed last; None if nobody knows.
+
+        meta.json changes with the properties of the image, and signatures change with the key.
+        """
+        can_change = name.endswith((paths.DOCUMENT, tree.DETACHED, tree.CLEARSIGNED))
+        return None if can_change else self.modified
+
     def entries(self) -> list[Entry]:
         """Return the entries of the folder, sorted by name."""
         return [
             Entry(
                 name,
                 self.version.size if content is None else len(content),
-                self.modified,
+                self.modified_of(name),
             )
             for name, content in sorted(self.files.items())
         ]

@@ -170,7 +170,8 @@ class _Tree:
         content = folder.files[name]
         if content is not None:
             kind = documents.media_type(name)
-            return documents.send(self.http, content, kind, folder.modified)
+            modified = folder.modified_of(name)
+            return documents.send(self.http, content, kind, modified)
         is_current = label == CURRENT
         response = image_files.send(
             self.http, self.caller, folder, name, is_current=is_current

@@ -10,9 +10,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from images import errors
+from images import errors, lifecycle
+from images.attributes import Changes
 from images.stores.local import LocalStore
-from tests.api.published.conftest import work
+from tests.api.published.conftest import COMMAND, work
 
 FOLDER = "/pub/images/debian-13/20260101/"
 FILE = f"{FOLDER}debian-13-20260101.qcow2"
@@ -157,6 +158,16 @@ def test_nothing_can_be_written(method: str, visitor: Any, january: Any) -> None
 
 
 # Conditions and ranges
+
+
+def test_a_date_does_not_hide_that_the_description_of_an_image_has_changed(
+    visitor: Any, january: Any
+) -> None:
+    path = f"{FOLDER}meta.json"
+    since = {"If-Modified-Since": visitor.get(FILE).headers["Last-Modified"]}
+    lifecycle.update(january.pk, Changes(properties={"colour": "red"}), COMMAND)
+
+    assert visitor.get(path, headers=since).json()["colour"] == "red"
 
 
 @pytest.mark.parametrize(
