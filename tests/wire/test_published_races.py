@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from images.http import digest_fields
 from tests import servers
 from tests.servers import Service
+from tests.wire.api import OCTETS
 
 LABELS = ("20260101", "20260201", "20260301")
 DATA = {label: f"the data of {label}".encode() * 999 for label in LABELS}
@@ -56,13 +58,14 @@ def fill(service: Service) -> dict[str, str]:
     )
     assert made.status_code == 201, made.text
     for label, data in DATA.items():
+        digests = {"sha256": sha256(data), "sha512": sha512(data)}
         formats = {"disk_format": "raw", "container_format": "bare"}
         image = tree.send("/v2/images", visibility="public", owner="default", **formats)
         images[label] = image.json()["id"]
         tree.session.put(
             f"{tree.url}/v2/images/{images[label]}/file",
             data=data,
-            headers={"Content-Type": "application/octet-stream"},
+            headers=OCTETS | {"Repr-Digest": digest_fields.field(digests)},
         )
         built = f"{label[:4]}-{label[4:6]}-{label[6:]}"
         version = {"image": images[label], "label": label, "build_date": built}
