@@ -24,15 +24,20 @@ WHOLE_EVERY: Final = timedelta(hours=1)
 
 
 def publish() -> None:
-    """Prepare versions, renew what is published, and sign it; remove it if nothing is published."""
+    """Renew what is published, and sign it; remove it if nothing is published."""
     if settings.IMAGECATALOG_PUBLISH == "off":
         _remove_all()
         return
-    preparation.prepare_due()
     for project in _trees():
         renewal.renew(project, whole=_is_old(project))
         if settings.IMAGECATALOG_PUBLISH_KEY:
             signatures.sign(project)
+
+
+def prepare() -> None:
+    """Prepare versions, if the service publishes any."""
+    if settings.IMAGECATALOG_PUBLISH != "off":
+        preparation.prepare_due()
 
 
 def _trees() -> list[str]:
@@ -56,4 +61,8 @@ def _remove_all() -> None:
             rows.delete()
 
 
-DUTIES = (Duty("publish", publish, PERIOD, may_block=True),)
+# Two, because the preparation of a large image can take an hour.
+DUTIES = (
+    Duty("prepare published versions", prepare, PERIOD, may_block=True),
+    Duty("publish", publish, PERIOD, may_block=True),
+)

@@ -8,7 +8,7 @@ as soon as its deactivation is committed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -115,10 +115,13 @@ def renew(project: str, *, whole: bool = False) -> None:
             row.refreshed_at = timezone.now()
         row.made_for = made_for()
         row.save(update_fields=["revision", "key", "refreshed_at", "made_for"])
-        done = list(seen)
-        for start in range(0, len(done), MOST):
-            some = done[start : start + MOST]
-            PublicationChange.objects.filter(pk__in=some).delete()
+        for portion in _portions(list(seen)):
+            PublicationChange.objects.filter(pk__in=portion).delete()
+
+
+def _portions(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), MOST):
+        yield values[start : start + MOST]
 
 
 def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
@@ -133,8 +136,8 @@ def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
         if publication is None:
             publication = Publication(family=found.family.pk, tree=project)
         changed |= _renew(publication, found)
-    if known:
-        rows.filter(family__in=known).delete()
+    for portion in _portions(list(known)):
+        rows.filter(family__in=portion).delete()
     return changed or bool(known)
 
 

@@ -323,6 +323,7 @@ def test_the_page_says_what_a_version_waits_for(
     root: Client, published: Family, add: Any
 ) -> None:
     add("1", promote=True)
+    duties.prepare()
     duties.publish()
 
     shown = text(root.get(page(published)))

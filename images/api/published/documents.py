@@ -27,15 +27,21 @@ def media_type(name: str) -> str:
 
 
 def send(
-    http: HttpRequest, content: bytes, kind: str, modified: datetime | None = None
+    http: HttpRequest,
+    content: bytes,
+    kind: str,
+    modified: datetime | None = None,
+    *,
+    is_fixed: bool = False,
 ) -> HttpResponse:
     """Return the response with a small document of the media type ``kind``, or 304 (Not Modified).
 
-    ``modified`` is when it changed last. Raises PreconditionFailed.
+    ``modified`` is when it changed last. Only if it never changes again (``is_fixed``) is
+    If-Modified-Since heeded: there can be two changes in a second. Raises PreconditionFailed.
     """
     digest = hashlib.sha256(content)
     etag = f"sha256-{digest.hexdigest()}"
-    if preconditions.has_current(http, etag, modified=modified):
+    if preconditions.has_current(http, etag, modified=modified if is_fixed else None):
         response = responses.not_modified(None)
     else:
         body = b"" if http.method == "HEAD" else content

@@ -30,7 +30,8 @@ def send(
     version = folder.version
     image = _image(caller, version.image_id, is_public=not folder.family.project)
     etag = f"sha256-{version.sha256}"
-    if preconditions.has_current(http, etag, modified=folder.modified):
+    since = None if is_current else folder.modified
+    if preconditions.has_current(http, etag, modified=since):
         unchanged = responses.not_modified(None)
         _describe(unchanged, etag, folder.modified)
         return unchanged

@@ -171,7 +171,9 @@ class _Tree:
         if content is not None:
             kind = documents.media_type(name)
             modified = folder.modified_of(name)
-            return documents.send(self.http, content, kind, modified)
+            return documents.send(
+                self.http, content, kind, modified, is_fixed=label != CURRENT
+            )
         is_current = label == CURRENT
         response = image_files.send(
             self.http, self.caller, folder, name, is_current=is_current

@@ -21,9 +21,10 @@ COMMAND = operator("command")
 
 def work() -> None:
     """What the background worker does until it waits for the next change."""
-    duties.publish()
+    duties.prepare()
     wanted_digests.compute()
     PreparedVersion.objects.filter(ready_at=None).update(next_at="2020-01-01 00:00Z")
+    duties.prepare()
     duties.publish()
 
 

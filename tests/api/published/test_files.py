@@ -192,11 +192,20 @@ def test_a_client_that_has_the_state_gets_nothing(
     again = visitor.get(path, headers={"If-None-Match": first.headers["ETag"]})
 
     assert (again.status_code, body(again)) == (304, b"")
-    if since := first.headers.get("Last-Modified"):
-        response = visitor.get(path, headers={"If-Modified-Since": since})
-        assert response.status_code == 304
-        old = {"If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"}
-        assert visitor.get(path, headers=old).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(FILE, 304), (f"{FOLDER}SHA256SUMS", 304), (CURRENT, 200), ("/pub/index", 200)],
+)
+def test_a_date_is_a_condition_only_for_what_never_changes(
+    path: str, status: int, visitor: Any, january: Any
+) -> None:
+    since = {"If-Modified-Since": visitor.get(path).headers["Last-Modified"]}
+    old = {"If-Modified-Since": "Thu, 01 Jan 2026 00:00:00 GMT"}
+
+    assert visitor.get(path, headers=since).status_code == status
+    assert visitor.get(path, headers=old).status_code == 200
 
 
 def test_a_range_of_a_version_is_sent(visitor: Any, january: Any) -> None:

@@ -21,7 +21,7 @@ PATH = "/pub/images/debian-13/1/"
 def test_missing_digests_are_computed(visitor: Any, family: Any, add: Any) -> None:
     family()
     add("1", DATA, digests={})
-    duties.publish()
+    duties.prepare()
     assert visitor.get(f"{PATH}SHA256SUMS").status_code == 404
 
     work()
@@ -88,7 +88,7 @@ def test_data_that_has_changed_is_not_published(
     prepared = PreparedVersion.objects.get()
     assert f"image_verify {image.pk}" in prepared.error
     assert prepared.attempts == 2  # and it is tried again later
-    duties.publish()
+    duties.prepare()
     assert PreparedVersion.objects.get().attempts == 2
 
 
