@@ -53,8 +53,10 @@ def record(
         reason=reason,
         detail={**(detail or {}), **actor.detail},
     )
-    # A change by the family is noted with the change of the family.
-    if FAMILY_PROPERTIES & image.properties.keys() and "family" not in event.detail:
+    # A change by the family is noted with the change of the family, and has its name. For a property
+    # of the image that is called "family", a list has the values before and after.
+    is_by_family = isinstance(event.detail.get("family"), str)
+    if FAMILY_PROPERTIES & image.properties.keys() and not is_by_family:
         note_change_of_image(image.pk)
     transaction.on_commit(partial(_log, event, actor))
 

@@ -304,6 +304,13 @@ def test_publishing_needs_its_rule(api: Any, settings: Any) -> None:
     assert api.member.patch(one, stop, content_type=kind).status_code == 200
 
 
+def test_a_property_named_family_hides_no_change(visitor: Any, two: Any) -> None:
+    changes = Changes({"visibility": "private"}, {"family": "debian-13"})
+    lifecycle.update(two[0].pk, changes, COMMAND)
+
+    assert listed(visitor) == ["20260201"]
+
+
 def test_names_that_the_tree_needs_are_not_published(
     visitor: Any, two: Any, family: Any, add: Any
 ) -> None:
