@@ -81,10 +81,12 @@ def update(
         }
         if not changed:
             return Outcome(family, None, [])
+        aliases = _aliases(family)
         for name in changed:
             setattr(family, name, given[name])
         values.check_whole(family)
         _check_exposure(caller, family, changed)
+        _check_aliases(caller, family, aliases)
         if "retention" in changed:
             _check_retention(caller, family)
         try:
@@ -161,6 +163,20 @@ def _check_retention(caller: Caller, family: Family) -> None:
     name = family.retention
     if name and not policies.filter(name=name).exists():
         raise errors.Invalid(f"Invalid retention: there is no policy {name}.")
+
+
+def _aliases(family: Family) -> set[str]:
+    return {*family.template.get("aliases", ())}
+
+
+def _check_aliases(caller: Caller, family: Family, before: set[str]) -> None:
+    """Raise Forbidden for new aliases of a published family, unless the caller can publish it.
+
+    In the indexes of the public tree an alias is taken from the families of all projects.
+    """
+    is_shown = family.publish and family.scope == FamilyScope.PUBLIC
+    if is_shown and _aliases(family) - before:
+        access.check(caller, "publish_family", access.family_target(family))
 
 
 def _check_number(owner: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from images import families, lifecycle
+from images import access, errors, families, lifecycle
 from images.access import property_protections
 from images.attributes import Changes
 from images.models import (
@@ -309,6 +309,18 @@ def test_a_property_named_family_hides_no_change(visitor: Any, two: Any) -> None
     lifecycle.update(two[0].pk, changes, COMMAND)
 
     assert listed(visitor) == ["20260201"]
+
+
+def test_a_member_takes_no_alias_from_the_families_of_others(two: Any) -> None:
+    member = access.visitor(PROJECT, "member")
+
+    with pytest.raises(errors.Forbidden):
+        families.update(member, "debian-13", {"template": {"aliases": ["ubuntu/24"]}})
+
+    families.update(COMMAND, "debian-13", {"template": {"aliases": ["debian/13"]}})
+    families.update(
+        member, "debian-13", {"template": {"aliases": ["debian/13"], "scs": True}}
+    )
 
 
 def test_names_that_the_tree_needs_are_not_published(
