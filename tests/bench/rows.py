@@ -207,10 +207,11 @@ def published(target: Target, plan: Plan) -> list[float]:
     os.sync()
     target.download(plan.size)  # unmeasured: the first one of an image
     with target.published() as path:
-        best = [
-            min(target.download(plan.size, one) for _ in range(3)) for one in ("", path)
+        pairs = [
+            [target.download(plan.size, it) for it in ("", path)] for _ in range(3)
         ]
-    return [best[1] / best[0]]
+    by_api, from_tree = (min(seconds) for seconds in zip(*pairs, strict=True))
+    return [from_tree / by_api]
 
 
 IMAGES = "/admin/images/image/"
