@@ -19,8 +19,8 @@ from images.http.views import without_body
 ALWAYS = (17, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 OF_THE_CACHE = (18, 16, 14)
 V1 = ("1.1", "1.0")
-# Matches "/", the paths of all versions, and "/images" of clients that name no version.
-OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
+# The metrics are at the management listener: a scraper must not take 300 for an empty answer.
+METRICS = "/metrics"
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
@@ -40,8 +40,7 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
     """Answer a request whose path does not begin with a version of the API.
 
     If the header Accept names an API version, that version handles the request. Otherwise the
-    response is 300 with the list of all versions, or 404 for a path that no API has, because probes
-    and browsers would take 300 for success.
+    response is 300 with the list of all versions, as Glance answers every unknown path.
     """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):
@@ -49,9 +48,9 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
         match = resolve(request.path_info)
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         return response
-    if OF_THE_API.match(request.path_info):
-        return _choices(request)
-    return _not_found(request)
+    if request.path_info == METRICS:
+        return _not_found(request)
+    return _choices(request)
 
 
 @without_body
@@ -61,7 +60,7 @@ def _choices(request: HttpRequest) -> HttpResponse:
 
 @without_body
 def _not_found(request: HttpRequest) -> HttpResponse:
-    message = "The resource could not be found. The paths of the API begin with /v2/."
+    message = "The metrics are at the management listener: see serve --management."
     return responses.error(request, 404, message)
 
 

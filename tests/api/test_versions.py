@@ -73,7 +73,11 @@ def test_an_api_that_is_switched_off_is_not_announced(
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "path", ["/v3", "/images", "/images/x", "/v2.99/images", "/v2images", "/v22/"]
+    "path",
+    [
+        *("/v3", "/images", "/images/x", "/v2.99/images", "/v2images", "/v22/"),
+        *("/favicon.ico", "/robots.txt", "/health", "/status", "/nothing", "/imagesx"),
+    ],
 )
 def test_whatever_is_no_version_gets_the_choices(
     path: str, method: str, client: Client
@@ -84,16 +88,11 @@ def test_whatever_is_no_version_gets_the_choices(
     assert response.json()["versions"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/metrics", "/status", "/favicon.ico", "/robots.txt"),
-        *("/health", "/-/healthy", "/.well-known/security.txt", "/imagesx", "/version"),
-    ],
-)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-def test_a_path_of_no_api_is_not_found(path: str, method: str, client: Client) -> None:
-    assert client.generic(method, path).status_code == 404
+def test_the_metrics_of_the_management_listener_are_not_found(
+    method: str, client: Client
+) -> None:
+    assert client.generic(method, "/metrics").status_code == 404
 
 
 def test_the_bare_version_leads_to_the_slash(client: Client) -> None:

