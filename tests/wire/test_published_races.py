@@ -138,7 +138,7 @@ def sha512(data: bytes) -> str:
 @pytest.mark.parametrize(
     ("database", "seconds"),
     [
-        ("sqlite", 4),
+        ("sqlite", 2),
         pytest.param("sqlite", 60, marks=pytest.mark.long),
         pytest.param("postgres", 60, marks=pytest.mark.long),
     ],
