@@ -20,6 +20,8 @@ FILE = f"{FOLDER}debian-13-20260101.qcow2"
 CURRENT = "/pub/images/debian-13/current/debian-13.qcow2"
 DATA = b"the bytes of January"
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def january(family: Any, add: Any) -> Any:
