@@ -112,6 +112,8 @@ class StaticCopy:
             with disk_errors():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (self._folder / beside).unlink(missing_ok=True)
+                # It can be a link to the stored data, which must not be written to.
+                target.with_name(target.name + PART).unlink(missing_ok=True)
             self._bring(target, data)
         self._files.add(path)
         self.put(beside, checksum)

@@ -106,6 +106,20 @@ def test_the_data_of_the_store_is_linked_only_if_that_is_wanted(
     assert report == Report(shared=1)
 
 
+def test_a_link_that_was_not_finished_is_not_written_through(
+    out: Path, image: Image
+) -> None:
+    copy(out, index_only)
+    part = out / f"{FILE}.part"
+    part.parent.mkdir(parents=True)
+    part.hardlink_to(stored(image))  # of a run with LINK that was killed
+
+    copy(out, whole(image))
+
+    assert stored(image).read_bytes() == BYTES
+    assert not (out / FILE).samefile(stored(image))
+
+
 def test_a_second_copy_keeps_what_is_there(out: Path, image: Image) -> None:
     copy(out, whole(image))
     before = {path: os.stat(out / path) for path in files(out)}
