@@ -74,10 +74,10 @@ def test_the_sqlite_test_database_does_not_wait_for_the_disk() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.postgres
-def test_the_second_run_is_on_postgresql() -> None:
+def test_the_second_run_is_on_postgresql_that_does_not_wait_for_the_disk() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW fsync")
-        assert cursor.fetchone() == ("on",)
+        assert cursor.fetchone() == ("off",)
 
 
 def test_postgresql_starts_and_gives_an_empty_database(postgres_url: str) -> None:
