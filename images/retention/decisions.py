@@ -186,14 +186,18 @@ def _until(name: str, value: str, place: _Place | None, now: datetime) -> Iterat
 
 
 def parse_time(text: str) -> datetime | None:
-    """Parse a date, which means its first instant in UTC, or a time; None for any other text."""
+    """Parse a date, which means its first instant in UTC, or a time; None for any other text.
+
+    The result is in UTC: None also for a time whose year in UTC is not 1 to 9999.
+    """
     try:
         if len(text) == _DATE_LENGTH:
             return datetime.combine(date.fromisoformat(text), time(), UTC)
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        return zoned.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 # What keeps an image that no rule keeps

@@ -168,6 +168,20 @@ def test_the_stated_build_date_counts_before_the_creation(
     assert [it.fact.image for it in page] == [real.pk, stated.pk]
 
 
+@pytest.mark.parametrize(
+    "stated", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"]
+)
+def test_a_build_date_that_is_no_time_in_utc_is_passed_over(
+    stated: str, policy: Any, aged: Any
+) -> None:
+    image = aged(1, properties={"image_build_date": stated, "until": stated})
+
+    (decision,) = preview(policy(keep={"until_property": "until"}), limit=None).page
+
+    assert decision.fact.built == image.created_at
+    assert decision.because == f"until is {stated!r}, which is no date"
+
+
 def test_an_image_that_another_project_has_accepted_is_kept(
     policy: Any, aged: Any
 ) -> None:

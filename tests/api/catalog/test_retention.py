@@ -246,6 +246,18 @@ def finish() -> None:
         carry_out(job)
 
 
+def test_a_preview_shows_build_dates_in_utc(api: Any, policy: Any, aged: Any) -> None:
+    policy()
+    aged(1, properties={"image_build_date": "2026-01-31T01:00:00+02:00"})
+    aged(2, properties={"image_build_date": "0001-01-01T00:00:00+10:00"})
+
+    response = api.admin.post(f"{RETENTION}/old/preview")
+
+    assert response.status_code == 200
+    built = [it["built_at"] for it in response.json()["decisions"]]
+    assert "2026-01-30T23:00:00Z" in built
+
+
 def test_a_stale_preview_is_refused(
     api: Any, policy: Any, post: Any, images: list[Image]
 ) -> None:
