@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -9,7 +10,8 @@ from django.utils import timezone
 
 from images.job_queue import RunningJob
 from images.models import RetentionClock, RetentionPolicy
-from images.retention.decisions import BLOCKED, KEEP, clock
+from images.retention import facts
+from images.retention.decisions import BLOCKED, KEEP, Decision, clock
 from images.retention.preview import all_decisions
 
 BATCH: Final = 500  # clocks of one statement
@@ -19,32 +21,44 @@ def update(policy: RetentionPolicy, job: RunningJob) -> None:
     """Start the clocks of the images that a policy does not keep, and stop those of all others.
 
     Clocks that run are left alone, so that it does not matter how often the policy runs, and what
-    a killed run has started already.
+    a killed run has started already. One query for each family and project, and the heartbeats of
+    the job in between.
     """
     now = timezone.now()
     _forget_deleted(policy)
+    for holder in facts.holders(policy):
+        job.progress(0)
+        started, stopped = _changes(all_decisions(policy, now, holder))
+        for ids in _batches(stopped):
+            RetentionClock.objects.filter(policy=policy.pk, image__in=ids).delete()
+            job.progress(0)
+        for ids in _batches(started):
+            _start(policy, ids, now)
+            job.progress(0)
+
+
+def _changes(decisions: Iterable[Decision]) -> tuple[list[str], list[str]]:
+    """Return the ids of the images whose clocks start, and of those whose clocks stop."""
     started: list[str] = []
     stopped: list[str] = []
-    for decision in all_decisions(policy, now):
+    for decision in decisions:
         fact = decision.fact
         if decision.decision in (KEEP, BLOCKED):
             if fact.since is not None:
                 stopped.append(fact.image)
         elif clock(fact) is None:
             started.append(fact.image)
-        job.progress(0)
-        if len(started) + len(stopped) >= BATCH:
-            _save(policy, started, stopped, now)
-            started, stopped = [], []
-    _save(policy, started, stopped, now)
+    return started, stopped
 
 
-def _save(
-    policy: RetentionPolicy, started: list[str], stopped: list[str], now: datetime
-) -> None:
-    RetentionClock.objects.filter(policy=policy.pk, image__in=stopped).delete()
+def _batches(ids: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(ids), BATCH):
+        yield ids[first : first + BATCH]
+
+
+def _start(policy: RetentionPolicy, ids: list[str], now: datetime) -> None:
     RetentionClock.objects.bulk_create(
-        [RetentionClock(policy_id=policy.pk, image_id=it, since=now) for it in started],
+        [RetentionClock(policy_id=policy.pk, image_id=it, since=now) for it in ids],
         update_conflicts=True,
         unique_fields=["policy", "image"],
         update_fields=["since", "action", "acted_at"],

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
@@ -55,25 +56,52 @@ _CLOCK: Final = {
 Row = dict[str, Any]
 
 
-def groups(policy: RetentionPolicy) -> Iterator[list[Fact]]:
+class Holder(NamedTuple):
+    """Whose images are grouped together: a family's, or those of a project without a family."""
+
+    family: UUID | None
+    owner: str | None  # id of the project; None for a family
+
+
+def holders(policy: RetentionPolicy) -> set[Holder]:
+    """Return the families and the projects whose images a policy looks at. One query."""
+    columns = "family_version__family", "owner"
+    rows = _images(policy).order_by().values_list(*columns).distinct()
+    return {_holder(*row) for row in rows}
+
+
+def groups(
+    policy: RetentionPolicy, holder: Holder | None = None
+) -> Iterator[list[Fact]]:
     """Yield the groups of images that a policy looks at, with what it needs to know. One query.
 
     An image of a family is in the group of its family; the others are grouped within their
-    project. In memory is one project's or one family's images at a time.
+    project. In memory is one project's or one family's images at a time. ``holder``: only the
+    images of this one.
     """
-    rows = _rows(
-        policy, _images(policy).order_by("family_version__family", "owner", "pk")
-    )
-    for _, shared in groupby(rows, key=_holder):
+    images = _images(policy)
+    if holder is not None:
+        images = images.filter(_held_by(holder))
+    rows = _rows(policy, images.order_by("family_version__family", "owner", "pk"))
+    for _, shared in groupby(rows, key=_holder_of):
         found: dict[str, list[Fact]] = defaultdict(list)
         for row in shared:
             found[_group(policy, row) or f"\0{row['pk']}"].append(_fact(policy, row))
         yield from found.values()
 
 
-def _holder(row: Row) -> tuple[Any, Any]:
-    """Return the family of an image, or its project if it has no family."""
-    return row["family_id"], None if row["family_id"] else row["owner"]
+def _holder(family: UUID | None, owner: str | None) -> Holder:
+    return Holder(family, None if family else owner)
+
+
+def _holder_of(row: Row) -> Holder:
+    return _holder(row["family_id"], row["owner"])
+
+
+def _held_by(holder: Holder) -> Q:
+    if holder.family:
+        return Q(family_version__family=holder.family)
+    return Q(family_version=None, owner=holder.owner)
 
 
 def group_of(policy: RetentionPolicy, image: Image) -> list[Fact]:
@@ -81,12 +109,10 @@ def group_of(policy: RetentionPolicy, image: Image) -> list[Fact]:
     row = next(_rows(policy, _images(policy).filter(pk=image.pk)), None)
     if row is None:
         return []
-    if row["family_id"]:
-        others = Q(family_version__family=row["family_id"])
-    elif value := _group(policy, row):
-        others = Q(family_version=None, owner=row["owner"]) & _in_group(policy, value)
-    else:
-        others = Q(pk=image.pk)  # it is alone
+    others = _held_by(_holder_of(row))
+    if not row["family_id"]:
+        value = _group(policy, row)
+        others &= _in_group(policy, value) if value else Q(pk=image.pk)  # it is alone
     found = _images(policy).filter(others)
     return [_fact(policy, row) for row in _rows(policy, found)]
 

@@ -58,10 +58,16 @@ def rules_of(policy: RetentionPolicy) -> Rules:
     return Rules.of(policy, has_trash=settings.IMAGECATALOG_DELAYED_DELETE)
 
 
-def all_decisions(policy: RetentionPolicy, now: datetime) -> Iterator[Decision]:
-    """Yield the decisions on all images of a policy, group by group. One query."""
+def all_decisions(
+    policy: RetentionPolicy, now: datetime, holder: facts.Holder | None = None
+) -> Iterator[Decision]:
+    """Yield the decisions on all images of a policy, or of a holder, group by group. One query.
+
+    Nothing must be written before the last one: SQLite refuses to write on a connection that still
+    reads, once another process has written.
+    """
     rules = rules_of(policy)
-    for group in facts.groups(policy):
+    for group in facts.groups(policy, holder):
         yield from decide(rules, group, now)
 
 

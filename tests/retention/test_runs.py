@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from images import errors, families, lifecycle
@@ -23,7 +26,8 @@ from images.models import (
     RetentionPolicy,
     RetentionRun,
 )
-from images.retention import policies, runs, undoing
+from images.retention import clocks, facts, policies, runs, undoing
+from images.retention.decisions import Fact
 from images.retention.preview import preview
 from tests.retention.conftest import carry_out
 
@@ -453,6 +457,44 @@ def test_a_run_that_died_is_repeated_and_undone(
 
     assert [shown(it) for it in images] == before
     assert set(results(started).values()) == {"undone"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_begins_while_other_processes_write(
+    policy: Any, aged: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(keep={"last": 1, "tags": ["keep"]}, actions=[{"hide": "1d"}])
+    aged(0)
+    old, kept = aged(1), aged(2)
+    run()
+    Image.objects.filter(pk=kept.pk).update(tags=["keep"])
+    RetentionClock.objects.filter(image=old).delete()
+    monkeypatch.setattr(facts, "CHUNK", 1)
+    monkeypatch.setattr(clocks, "BATCH", 1)
+    for name in "abc":  # of a project each
+        aged(0, name=name, owner=name), aged(1, name=name, owner=name)
+    read = facts._fact
+
+    def read_while_others_write(*args: Any) -> Fact:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        return read(*args)
+
+    monkeypatch.setattr(facts, "_fact", read_while_others_write)
+
+    run(force=True)
+
+    started = RetentionClock.objects.values_list("image", flat=True)
+    assert old.pk in started
+    assert kept.pk not in started
+    assert len(started) == 4
+
+
+def write() -> None:
+    """Change a row on a connection of its own."""
+    Image.objects.update(min_ram=F("min_ram") + 1)
+    connection.close()
 
 
 def test_a_version_that_is_promoted_before_the_run_comes_to_it_is_left_alone(
