@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from images import outages
 from images.access import operator
 from images.duty import Duty
 from images.models import RetentionPolicy, RetentionRun
@@ -18,30 +20,49 @@ from images.retention.preview import Preview, preview
 log = logging.getLogger(__name__)
 
 KEPT: Final = timedelta(days=365)  # runs
+RETRIED: Final = timedelta(hours=1)  # after an error
 
 
 def start_due() -> None:
     """Start the runs of the policies whose time has come, each in one worker.
 
     A time that no worker was there for is made up for once. A run that would act on too large a
-    share of the images is stored with the reason, and does nothing.
+    share of the images is stored with the reason, and does nothing. A policy that cannot be run,
+    for example because a newer release has stored values that this one does not know, keeps no
+    other from its run.
     """
-    now = timezone.now()
-    due = RetentionPolicy.objects.filter(enabled=True, next_run_at__lte=now)
+    due = RetentionPolicy.objects.filter(enabled=True, next_run_at__lte=timezone.now())
     for policy in due.order_by("next_run_at"):
-        found = preview(policy)
-        with transaction.atomic():
-            if _claim(policy):
-                _start(policy, found)
+        try:
+            _start_in_time(policy)
+        except Exception as error:
+            if outages.is_outage(error):
+                raise
+            log.exception(
+                "retention policy %s cannot be run; it is tried again in an hour",
+                policy.name,
+            )
+            # Not at the next time of the schedule, which perhaps cannot be read either.
+            _unclaimed(policy).update(next_run_at=timezone.now() + RETRIED)
+
+
+def _start_in_time(policy: RetentionPolicy) -> None:
+    found = preview(policy)
+    with transaction.atomic():
+        if _claim(policy):
+            _start(policy, found)
 
 
 def _claim(policy: RetentionPolicy) -> bool:
     """Set the time of the next run; return False if another worker has done so, or it has changed."""
-    unclaimed = RetentionPolicy.objects.filter(
+    following = schedule.next_time(policy.schedule, timezone.now())
+    return bool(_unclaimed(policy).update(next_run_at=following))
+
+
+def _unclaimed(policy: RetentionPolicy) -> QuerySet[RetentionPolicy]:
+    return RetentionPolicy.objects.filter(
         pk=policy.pk, version=policy.version, next_run_at=policy.next_run_at
     )
-    following = schedule.next_time(policy.schedule, timezone.now())
-    return bool(unclaimed.update(next_run_at=following))
 
 
 def _start(policy: RetentionPolicy, found: Preview) -> None:

@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from images import errors
 from images.access import Caller
 from images.models import Image, RetentionPolicy, RetentionRun
 from images.retention import policies, schedule, scheduling
+from images.retention.preview import Preview
 from images.retention.scheduling import start_due
 from tests.retention.conftest import carry_out
 
@@ -96,6 +98,42 @@ def test_a_policy_whose_last_run_is_not_finished_waits_for_its_next_time(
         start_due()
 
     assert RetentionRun.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_policy_that_cannot_be_run_keeps_no_other_from_its_run(
+    policy: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = policy(name="bad", schedule=NIGHTLY), policy(schedule=NIGHTLY)
+    RetentionPolicy.objects.filter(pk=bad.pk).update(keep={"newer_than": "3 moons"})
+    be_due()
+    before = timezone.now()
+
+    start_due()
+
+    assert RetentionRun.objects.get().policy == good
+    assert "retention policy bad cannot be run" in caplog.text
+    bad.refresh_from_db()
+    assert bad.next_run_at - before >= timedelta(hours=1)
+
+
+@pytest.mark.django_db
+def test_while_the_database_fails_no_time_is_passed_over(
+    policy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(schedule=NIGHTLY)
+    be_due()
+
+    def fail(policy: RetentionPolicy) -> Preview:
+        raise OperationalError("the server has gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduling, "preview", fail)
+        with pytest.raises(OperationalError):
+            start_due()
+    start_due()
+
+    assert RetentionRun.objects.exists()
 
 
 @pytest.mark.django_db
