@@ -134,6 +134,13 @@ METRICS: Final = {
         "Jobs that have ended, by kind and status: succeeded, failed or cancelled.",
         ("kind", "status"),
     ),
+    "retention_scheduled_runs_total": Description(
+        Counter,
+        "Times at which the schedule of a retention policy was due, by result: started, refused "
+        "by max_share, skipped because the last run was not finished, or failed. Jobs count how "
+        "the started runs end.",
+        ("result",),
+    ),
     "component_restarts_total": Description(
         Counter,
         "Restarts of a component (web, worker) that had ended by itself.",

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from images import outages
+from images import outages, process_metrics
 from images.access import operator
 from images.duty import Duty
 from images.models import RetentionPolicy, RetentionRun
@@ -21,6 +21,11 @@ log = logging.getLogger(__name__)
 
 KEPT: Final = timedelta(days=365)  # runs
 RETRIED: Final = timedelta(hours=1)  # after an error
+# What becomes of a time of a schedule.
+STARTED: Final = "started"
+REFUSED: Final = "refused"
+SKIPPED: Final = "skipped"
+FAILED: Final = "failed"
 
 
 def start_due() -> None:
@@ -31,6 +36,8 @@ def start_due() -> None:
     for example because a newer release has stored values that this one does not know, keeps no
     other from its run.
     """
+    for result in (STARTED, REFUSED, SKIPPED, FAILED):  # shown before the first run
+        _count(result, by=0)
     due = RetentionPolicy.objects.filter(enabled=True, next_run_at__lte=timezone.now())
     for policy in due.order_by("next_run_at"):
         try:
@@ -43,14 +50,21 @@ def start_due() -> None:
                 policy.name,
             )
             # Not at the next time of the schedule, which perhaps cannot be read either.
-            _unclaimed(policy).update(next_run_at=timezone.now() + RETRIED)
+            if _unclaimed(policy).update(next_run_at=timezone.now() + RETRIED):
+                _count(FAILED)
+
+
+def _count(result: str, by: int = 1) -> None:
+    process_metrics.count("retention_scheduled_runs_total", result, by=by)
 
 
 def _start_in_time(policy: RetentionPolicy) -> None:
     found = preview(policy)
     with transaction.atomic():
-        if _claim(policy):
-            _start(policy, found)
+        if not _claim(policy):
+            return
+        result = _start(policy, found)
+    _count(result)
 
 
 def _claim(policy: RetentionPolicy) -> bool:
@@ -65,19 +79,22 @@ def _unclaimed(policy: RetentionPolicy) -> QuerySet[RetentionPolicy]:
     )
 
 
-def _start(policy: RetentionPolicy, found: Preview) -> None:
+def _start(policy: RetentionPolicy, found: Preview) -> str:
+    """Start a run, unless something forbids it, and return the result for the metrics."""
     caller = operator("worker")
     if RetentionRun.objects.open().filter(policy=policy).exists():
         log.warning(
             "retention policy %s is not run: its last run is not finished", policy.name
         )
-    elif found.exceeds(policy):
+        return SKIPPED
+    if found.exceeds(policy):
         run = runs.new(policy, found, caller, "schedule")
         run.refusal, run.finished_at = runs.too_many(policy, found), timezone.now()
         run.save(force_insert=True)
         log.warning("%s", run.refusal)
-    else:
-        runs.store(policy, found, caller, "schedule")
+        return REFUSED
+    runs.store(policy, found, caller, "schedule")
+    return STARTED
 
 
 def remove_old() -> int:

@@ -137,6 +137,31 @@ def test_while_the_database_fails_no_time_is_passed_over(
 
 
 @pytest.mark.django_db
+def test_the_times_of_schedules_are_counted_by_result(
+    policy: Any, aged: Any, counts: Any
+) -> None:
+    policy(schedule=NIGHTLY), aged(0), aged(1)
+    policy(name="careful", schedule=NIGHTLY, max_share=10)
+    bad = policy(name="bad", schedule=NIGHTLY)
+    RetentionPolicy.objects.filter(pk=bad.pk).update(keep={"newer_than": "3 moons"})
+
+    def counted() -> dict[str, float]:
+        name = "retention_scheduled_runs_total"
+        return {key[1]: value for key, value in counts().items() if key[0] == name}
+
+    start_due()
+    assert counted() == {"started": 0, "refused": 0, "skipped": 0, "failed": 0}
+
+    be_due()
+    start_due()
+    assert counted() == {"started": 1, "refused": 1, "skipped": 0, "failed": 1}
+
+    be_due()
+    start_due()
+    assert counted() == {"started": 1, "refused": 2, "skipped": 1, "failed": 2}
+
+
+@pytest.mark.django_db
 def test_runs_are_removed_after_a_year(policy: Any, run: Any) -> None:
     policy()
     run(force=True), run(force=True)
