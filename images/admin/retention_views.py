@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from images import errors
 from images.admin import formatting
 from images.admin.actions import get_caller, may, require
 from images.admin.shortcuts import ReasonForm, context, try_verb
@@ -51,9 +52,12 @@ def preview_page(request: HttpRequest, policy_id: int) -> HttpResponse:
         if form.is_valid() and (run := _started(request, policy, form)):
             return redirect("admin:images_retention_run", run.pk)
     only = request.GET.get("decision", "")
-    found = preview(
-        policy, limit=SHOWN, only=(only,) if only in DECISIONS else DECISIONS
-    )
+    shown = (only,) if only in DECISIONS else DECISIONS
+    try:
+        found = preview(policy, limit=SHOWN, only=shown)
+    except errors.Invalid as error:  # a value of a newer release
+        messages.error(request, str(error))
+        return redirect("admin:images_retentionpolicy_change", policy.pk)
     if not found.exceeds(policy):
         form.fields.pop("force")
     return TemplateResponse(

@@ -21,7 +21,7 @@ from images.models import (
     RetentionPolicy,
     RetentionRun,
 )
-from images.retention import facts
+from images.retention import facts, values
 from images.retention.decisions import DECISIONS, PUT_OFF, Decision, decide
 from images.retention.rules import ACTIONS, Rules
 
@@ -54,7 +54,11 @@ class Preview:
 
 
 def rules_of(policy: RetentionPolicy) -> Rules:
-    """Return the rules of a policy, with the present configuration of the trash."""
+    """Return the rules of a policy, with the present configuration of the trash.
+
+    Raises Invalid for a policy with values of a newer release.
+    """
+    values.check(policy)
     return Rules.of(policy, has_trash=settings.IMAGECATALOG_DELAYED_DELETE)
 
 
@@ -88,9 +92,10 @@ def preview(
     """Return what a run of a policy would do now. Two queries.
 
     A run acts on the oldest images first, and last on those that the last run has skipped: they
-    never keep a policy from all others. The page has at most ``limit`` decisions (None: all) after that on the image ``marker``, in the
-    order of the groups, and only those named in ``only``. Raises Invalid for a marker that is no
-    image of the policy.
+    never keep a policy from all others. The page has at most ``limit`` decisions (None: all) after
+    that on the image ``marker``, in the order of the groups, and only those named in ``only``.
+    Raises Invalid for a marker that is no image of the policy, and for a policy with values of a
+    newer release.
     """
     result, page = Preview(), _Page(limit, marker, only)
 

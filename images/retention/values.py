@@ -53,6 +53,15 @@ def clean_changes(document: object) -> dict[str, Any]:
     return _clean(document, _CLEANERS)
 
 
+def check(policy: RetentionPolicy) -> None:
+    """Raise Invalid, with its name, for a value that this release does not know in a stored policy.
+
+    A newer release has stored it, before the service went back to this one. Without a rule of that
+    release, or a part of its scope, the policy would act on images that it does not mean.
+    """
+    _clean(policy.snapshot, _CLEANERS)
+
+
 def document(policy: RetentionPolicy) -> dict[str, Any]:
     """Return the values of a policy that clients can set, as JSON: what ``clean_new`` accepts."""
     shown = {name: getattr(policy, name) for name in ("name", *_CLEANERS)}

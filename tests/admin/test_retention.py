@@ -151,6 +151,17 @@ def client_with(db: None) -> Any:
     return make
 
 
+def test_the_page_of_a_policy_names_a_value_of_a_newer_release(
+    root: Client, policy: RetentionPolicy
+) -> None:
+    RetentionPolicy.objects.update(scope={"domains": ["d"]})
+
+    response = root.get(f"{POLICIES}{policy.pk}/preview/", follow=True)
+
+    assert response.redirect_chain == [(f"{POLICIES}{policy.pk}/change/", 302)]
+    assert "Invalid scope" in text(response)
+
+
 def test_a_family_gets_a_policy_from_those_who_manage_policies(
     root: Client, client_with: Any, policy: RetentionPolicy, member: Caller
 ) -> None:

@@ -258,6 +258,29 @@ def test_a_preview_shows_build_dates_in_utc(api: Any, policy: Any, aged: Any) ->
     assert "2026-01-30T23:00:00Z" in built
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"keep": {"last": 1, "booted_within": "9d"}}, "keep"),
+        ({"keep": {"newer_than": "3 moons"}}, "keep.newer_than"),
+        ({"scope": {"domains": ["d"]}}, "scope"),
+        ({"select": {"architecture": "riscv64"}}, "select"),
+        ({"actions": [{"archive": "9d"}]}, "actions[0]"),
+    ],
+)
+def test_a_policy_with_values_of_a_newer_release_acts_on_nothing(
+    values: dict[str, Any], named: str, api: Any, policy: Any, post: Any
+) -> None:
+    policy()
+    RetentionPolicy.objects.update(**values)
+
+    for path, body in (("preview", {}), ("run", {"force": True})):
+        response = post(api.admin, f"{RETENTION}/old/{path}", **body)
+        assert response.status_code == 400
+        assert f"Invalid {named}" in response.content.decode()
+    assert api.admin.get(f"{RETENTION}/old").status_code == 200
+
+
 def test_a_stale_preview_is_refused(
     api: Any, policy: Any, post: Any, images: list[Image]
 ) -> None:
