@@ -1,4 +1,4 @@
-"""The origin of a sign-in, for the sign-in log and for limits on attempts."""
+"""The origin of a sign-in, such as the client's address, for the sign-in log and limits on attempts."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Name the namespace that the form has created or changed."""
+        """Give ``obj`` the primary key of the namespace that the form has saved; save nothing more."""
         obj.pk = form.saved.pk
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:

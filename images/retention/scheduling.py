@@ -80,7 +80,10 @@ def _unclaimed(policy: RetentionPolicy) -> QuerySet[RetentionPolicy]:
 
 
 def _start(policy: RetentionPolicy, found: Preview) -> str:
-    """Start a run, unless something forbids it, and return the result for the metrics."""
+    """Start a run and return STARTED, or why it does not start: SKIPPED or REFUSED.
+
+    An unfinished run of the policy, and its ``max_share``, keep it from starting.
+    """
     caller = operator("worker")
     if RetentionRun.objects.open().filter(policy=policy).exists():
         log.warning(

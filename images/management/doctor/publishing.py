@@ -13,7 +13,7 @@ from images.units import counted
 
 
 def key() -> Iterator[Result]:
-    """Yield whether something can be signed with the key; nothing if nothing is to be signed."""
+    """Yield one result: whether the publishing key can sign. Without a key, yield no result."""
     folder = settings.IMAGECATALOG_PUBLISH_KEY
     if not folder or settings.IMAGECATALOG_PUBLISH == "off":
         return
