@@ -191,6 +191,25 @@ def _purpose(family: Family, image: Image, before: str, after: str) -> dict[str,
     return {PURPOSE: after} if is_changed else {}
 
 
+def merged(changes: Iterable[ImageChange]) -> list[ImageChange]:
+    """Return one change per image, from its first values to its last ones, in the order of the first.
+
+    Values that are the same again in the end are left out, as are images of which none differs.
+    """
+    found: dict[str, dict[str, tuple[Any, Any]]] = {}
+    for image, steps in changes:
+        of_image = found.setdefault(image, {})
+        for name, (before, after) in steps.items():
+            of_image[name] = (of_image.get(name, (before,))[0], after)
+    differing = {
+        image: {
+            name: values for name, values in steps.items() if values[0] != values[1]
+        }
+        for image, steps in found.items()
+    }
+    return [ImageChange(image, steps) for image, steps in differing.items() if steps]
+
+
 def _change(
     family: Family, image: Image, changes: Changes, caller: Caller, reason: str
 ) -> list[ImageChange]:

@@ -19,6 +19,7 @@ from images.families.changes import (
     get_version,
     lock_images,
     locked,
+    merged,
     record,
     release,
     save,
@@ -70,7 +71,7 @@ def add(
         outcome = Outcome(family, version, images)
         if promote:
             promoted = make_current(family, version, caller, "promote", reason)
-            outcome = promoted._replace(images=[*images, *promoted.images])
+            outcome = promoted._replace(images=merged([*images, *promoted.images]))
         return outcome
 
 

@@ -114,6 +114,19 @@ def test_a_promotion_and_a_rollback_tell_what_they_change(add: Any) -> None:
     assert run("family_show", "debian-13").splitlines()[0].startswith("2 withdrawn")
 
 
+def test_a_new_current_image_is_one_image_and_was_never_hidden(make_image: Any) -> None:
+    create()
+    image = make_image("active", name="upload")
+
+    told = run("family_add", "debian-13", image.pk, "--label", "1", "--promote")
+
+    assert told.splitlines() == [
+        f"{image.pk}: name 'upload' -> 'debian-13', image_family none -> 'debian-13', "
+        "image_version none -> '1'",
+        "Family debian-13, current version 1: 1 image changed.",
+    ]
+
+
 def test_a_dry_run_tells_what_would_change_and_changes_nothing(
     add: Any, make_image: Any
 ) -> None:
@@ -124,7 +137,7 @@ def test_a_dry_run_tells_what_would_change_and_changes_nothing(
     told = run("family_add", "debian-13", image.pk, "--promote", "--dry-run")
 
     assert f"{image.pk}: name 'own' -> 'debian-13'" in told
-    assert "would be changed" in told
+    assert "2 images would be changed" in told
     assert Image.objects.get(pk=image.pk).name == "own"
     assert FamilyEvent.objects.count() == events
     assert run("family_list") == "debian-13 project-a project 1\n"
