@@ -27,6 +27,7 @@ class State:
     indexes: dict[str, bytes]
     entries: dict[str, list[Entry]]  # of the top folder and those with indexes
     cards: list[Card]
+    key: str  # fingerprint of the key that signs, or ""
 
     @property
     def is_signed(self) -> bool:
@@ -54,6 +55,7 @@ def read(project: str) -> State:
             indexes,
             {it: reading.entries(project, it) for it in _folders(indexes)},
             reading.cards(project),
+            reading.key(project),
         )
     if not state.publications:  # an earlier copy must not be emptied by a wrong setting
         raise errors.NotFound(
@@ -69,7 +71,7 @@ def write(state: State, url: str, copy: StaticCopy) -> None:
     ``url`` is the address of the copy, which the commands on its pages name. Raises StoreFull and
     StoreError, for example for a file that cannot be written; the indexes are then the former ones.
     """
-    site = Site(url, is_signed=state.is_signed)
+    site = Site(url, is_signed=state.is_signed, key=state.key)
     for row, family in state.families():
         for version in family.versions:
             _put_version(copy, site, reading.folder(row, family, version.label))

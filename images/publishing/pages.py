@@ -79,9 +79,8 @@ def style() -> bytes:
 
 
 def top_entries(indexes: Iterable[Entry]) -> list[Entry]:
-    """Return the entries of the top folder: the indexes, the folder of images and the style sheet."""
-    others = Entry("images/"), Entry(STYLE, len(style()))
-    return sorted((*indexes, *others), key=lambda one: one.name)
+    """Return the entries of the top folder that its page lists: the indexes and the folder of images."""
+    return sorted((*indexes, Entry("images/")), key=lambda one: one.name)
 
 
 def top_page(site: Site, cards: Iterable[Card], entries: Sequence[Entry]) -> bytes:

@@ -7,10 +7,17 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import orjson
+from django.conf import settings
 from django.db.models.functions import Length
 
 from images.errors import NotFound
-from images.models import Family, FamilyScope, Publication, PublishedIndex
+from images.models import (
+    Family,
+    FamilyScope,
+    Publication,
+    PublishedIndex,
+    PublishedTree,
+)
 from images.models.publication import PUBLIC
 from images.publishing import paths, renewal, storage, tree
 from images.publishing.pages import Card, Entry
@@ -84,6 +91,14 @@ def cards(project: str) -> list[Card]:
     row = PublishedIndex.objects.filter(tree=project, path=renewal.CARDS).first()
     found = orjson.loads(bytes(row.content)) if row else []
     return [_card(values) for values in found]
+
+
+def key(project: str) -> str:
+    """Return the fingerprint of the key that signs a tree, "" if none does. At most one query."""
+    if not settings.IMAGECATALOG_PUBLISH_KEY:
+        return ""
+    rows = PublishedTree.objects.filter(pk=project)
+    return rows.values_list("key", flat=True).first() or ""
 
 
 def entries(project: str, folder: str = "") -> list[Entry]:

@@ -31,6 +31,7 @@ class Site:
     url: str  # of the top folder, without a slash at the end
     is_signed: bool = False  # there are key.asc and signatures
     needs_sign_in: bool = False
+    key: str = ""  # fingerprint of the key that signs; "" if it is not known
 
     def url_with_password(self) -> str:
         """Return the URL for clients that take user and password from it."""
@@ -71,10 +72,11 @@ def guides(
         found.append(Guide("incus", _("Incus and LXD"), blocks))
     if version.extension == OVA:  # libvirt cannot boot an archive
         return found
-    libvirt = [_virt_install(family, version)]
+    found.append(Guide("libvirt", _("libvirt"), (_virt_install(family, version),)))
     if virt_builder.fragment(family):
-        libvirt.append(_virt_builder(site, family))
-    return [*found, Guide("libvirt", _("libvirt"), tuple(libvirt))]
+        block = _virt_builder(site, family)
+        found.append(Guide("virt-builder", "virt-builder", (block,)))
+    return found
 
 
 def _folder(site: Site, family: PublishedFamily, name: str) -> str:

@@ -86,9 +86,42 @@ def test_the_list_of_families_has_one_link_for_each_family() -> None:
     assert Links(page).entries() == ["debian-13/", "rocky-10/"]
 
 
-@pytest.mark.parametrize("name", ["top", "version", "current", "folder"])
+@pytest.mark.parametrize("name", ["version", "current", "folder"])
 def test_another_folder_has_one_link_for_each_entry(name: str) -> None:
     assert Links(all_pages()[name]).entries() == ["index.json", "v1/"]
+
+
+def test_the_top_folder_has_the_style_sheet_for_mirrors_only() -> None:
+    entries = pages.top_entries([Entry("index.json", 812)])
+    page = pages.top_page(SITE, [], entries)
+
+    assert Links(page).entries() == ["images/", "index.json", "style.css"]
+    assert (
+        "style.css" not in page.decode().partition("<footer>")[0].partition("<main")[2]
+    )
+
+
+def test_a_family_without_a_title_has_its_name_once_above_its_text() -> None:
+    name = b"<span>debian-13</span>"
+
+    assert name in pages.family_page(SITE, FAMILY)
+    assert name not in pages.family_page(SITE, replace(FAMILY, title=""))
+
+
+def test_without_a_description_the_current_version_takes_the_whole_width() -> None:
+    wide = b'class="hero whole"'
+
+    assert wide not in pages.family_page(SITE, FAMILY)
+    assert wide in pages.family_page(SITE, replace(FAMILY, description=""))
+
+
+def test_the_fingerprint_of_the_key_is_beside_the_key() -> None:
+    key = "0123456789ABCDEF0123456789ABCDEF01234567"
+
+    page = pages.family_page(replace(SITE, key=key), FAMILY).decode()
+
+    assert f"<code>{key}</code>" in page
+    assert "Fingerprint" not in pages.family_page(SITE, FAMILY).decode()
 
 
 def test_only_the_homepage_is_a_link_to_a_host() -> None:
@@ -190,7 +223,7 @@ def test_a_machine_that_cannot_boot_securely_is_started_without() -> None:
 def test_signatures_are_verified_only_if_there_is_a_key() -> None:
     assert "gpgv" in guide("download")
     assert "gpgv" not in guide("download", Site(SITE.url))
-    assert "--no-check-signature" in guide("libvirt", Site(SITE.url))
+    assert "--no-check-signature" in guide("virt-builder", Site(SITE.url))
 
 
 def test_commands_sign_in_where_that_is_needed() -> None:
@@ -210,10 +243,8 @@ def test_an_unknown_operating_system_is_detected() -> None:
 def test_an_installer_boots_as_a_cdrom() -> None:
     version = replace(NEW, disk_format="iso", extension="iso")
 
-    text = guide("libvirt", versions=(version,))
-
-    assert "--cdrom debian-13-20260228.iso" in text
-    assert "virt-builder" not in text
+    assert "--cdrom debian-13-20260228.iso" in guide("libvirt", versions=(version,))
+    assert guide("virt-builder", versions=(version,)) == ""
 
 
 def test_an_archive_is_imported_as_one_and_not_booted() -> None:

@@ -113,7 +113,7 @@ class _Tree:
                     pages.families_page(self.site, reading.cards(self.project))
                 )
             case ["images", family, ""]:
-                return self.page(pages.family_page(self.site, self.family(family)[1]))
+                return self.page(self.family_page(family))
             case ["images", family, label, ""]:
                 return self.page(self.version(family, label))
             case ["images", family, label, name]:
@@ -154,6 +154,11 @@ class _Tree:
         if access.overrides().get("get_family"):
             access.get_family(self.caller, str(row.family))
         return row, family
+
+    def family_page(self, name: str) -> bytes:
+        """Return the page of a family."""
+        site = replace(self.site, key=reading.key(self.project))
+        return pages.family_page(site, self.family(name)[1])
 
     def version(self, family: str, label: str) -> bytes:
         """Return the page of a version's folder."""
