@@ -42,6 +42,17 @@ def test_a_key_is_created_in_the_data_folder_and_shown(
     assert (shown["user"], shown["folder"]) == (KEY_USER, str(folder))
 
 
+def test_a_key_in_the_folder_that_is_set_needs_no_setting(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.IMAGECATALOG_PUBLISH_KEY = str(tmp_path / "key")
+
+    call_command("publish_key", "--create", KEY_USER)
+
+    (_, advice) = capsys.readouterr().out.splitlines()
+    assert advice.startswith("Keep a copy of the folder")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

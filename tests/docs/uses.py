@@ -139,12 +139,8 @@ mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/comp
     "install.md: $ .venv/bin/python manage.py serve --bind :9292": """
 openssl req -x509 -newkey rsa:2048 -nodes -keyout privkey.pem -out fullchain.pem -subj /CN=here -days 2
 """,
-    "publishing.md: $ export IMAGECATALOG_PUBLISH": """
+    "publishing.md: $ imagecatalog publish_key": """
 export IMAGECATALOG_ADMIN_PASSWORD=…
-openssl req -x509 -newkey rsa:2048 -nodes -keyout privkey.pem -out fullchain.pem -subj /CN=here -days 2 \
-    -addext subjectAltName=IP:127.0.0.1
-export SSL_CERT_FILE=$PWD/fullchain.pem CURL_CA_BUNDLE=$PWD/fullchain.pem OS_CACERT=$PWD/fullchain.pem
-export OS_AUTH_TYPE=http_basic OS_USERNAME=admin OS_PASSWORD=… OS_ENDPOINT=https://127.0.0.1:9292/v2
 """,
     "scale-out.md: $ DATABASE_URL": _CATALOGUE,
 }

@@ -19,6 +19,8 @@ from images.text import printable
 from images.units import counted
 
 EPILOG = """\
+The command needs the settings of the service in its environment, such as IMAGECATALOG_PUBLISH.
+
 The folder gets the files that the service has below /pub/, and a page index.html in each folder: a
 tree for any web server, rsync, a bucket or a disk. A file appears under its name when it is complete,
 and the indexes are replaced last, so a copy that is interrupted, or does not fit on the disk, leaves
@@ -40,7 +42,7 @@ class Command(CatalogueCommand):
         add(
             "--url",
             help="address at which the copy is served, for the commands on its pages (default: that "
-            "of the service)",
+            "of the service, if IMAGECATALOG_PUBLIC_URL is set)",
         )
         add(
             "--project",
@@ -138,6 +140,7 @@ def _url(given: str | None, project: str) -> str:
     if not settings.IMAGECATALOG_PUBLIC_URL:
         raise CommandError(
             "It is not clear where the copy is served. Give its address with --url, such as "
-            "https://mirror.example.org/images."
+            "https://mirror.example.org/images, or set IMAGECATALOG_PUBLIC_URL: then its pages "
+            "name the service."
         )
     return f"{settings.IMAGECATALOG_PUBLIC_URL}{paths.root(project)}"

@@ -67,9 +67,14 @@ class Command(CatalogueCommand):
                 f"{error.filename} cannot be written: {error.strerror}."
             ) from error
         self._write_key(key, folder.absolute())
+        configured = settings.IMAGECATALOG_PUBLISH_KEY
+        is_set = configured and Path(configured).absolute() == folder.absolute()
+        to_set = (
+            f"Set {signing.VARIABLE}={folder.absolute()}, and restart the service. "
+        )
         self.write_summary(
-            f"Set {signing.VARIABLE}={folder.absolute()}, and restart the service. Keep a copy "
-            "of the folder in a safe place: who verifies signatures trusts this key."
+            f"{'' if is_set else to_set}Keep a copy of the folder in a safe place: clients "
+            "that verify signatures trust this key."
         )
 
     def _write_key(self, key: Key, folder: Path) -> None:
