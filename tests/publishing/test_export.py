@@ -156,6 +156,8 @@ def test_gpgv_verifies_a_signed_copy(
         command.append("SHA256SUMS")
         subprocess.run(command, cwd=out / folder, check=True, timeout=60)
     assert {"index.asc", "streams/v1/index.sjson", "key.asc"} < files(out)
+    page = (out / "images/debian-13/index.html").read_text()
+    assert "Fingerprint of the public key" in page
 
 
 def test_files_of_signatures_go_with_the_key(

@@ -88,6 +88,14 @@ def test_checksum_files_and_indexes_are_signed(visitor: Any, mirror: Mirror) -> 
     assert len(key) == 40
 
 
+def test_the_page_of_a_family_shows_the_fingerprint_that_the_index_has(
+    visitor: Any, two: Any
+) -> None:
+    key = visitor.get("/pub/index.json").json()["key"]
+
+    assert f"<code>{key}</code>" in visitor.get("/pub/images/debian-13/").text
+
+
 def test_the_former_state_is_served_until_the_new_one_is_signed(
     visitor: Any, mirror: Mirror
 ) -> None:
