@@ -231,6 +231,8 @@ def _staged(rules: Rules, fact: Fact, place: _Place, now: datetime) -> Decision:
     if stage.action == DELETE and not rules.has_trash:
         because = "deleted images do not go to the trash (IMAGECATALOG_DELAYED_DELETE)"
         return Decision(fact, BLOCKED, because, "trash")
+    if stage.action == DELETE and clock(fact) is None:
+        return Decision(fact, WAIT, f"delete in the next run; {why}")
     return Decision(fact, stage.action, why)
 
 

@@ -33,7 +33,8 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
     """Request the job that undoes a run, and return it.
 
     The schedule of the policy is disabled, because its next run would do the same again. Raises
-    NotFound, Forbidden, and Conflict if the run is not finished or has changed no image.
+    NotFound, Forbidden, and Conflict if the run is not finished, has changed no image that is left,
+    or a newer run that is not undone has acted on the same images.
     """
     policies.get_run(caller, run_id, policies.MANAGE)
     with transaction.atomic():
@@ -42,8 +43,7 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
             raise errors.Conflict(
                 f"Run {run.pk} is not finished. Wait for its job, or cancel the job."
             )
-        if not run.decisions.filter(result__in=UNDOABLE).exists():
-            raise errors.Conflict(f"Run {run.pk} has changed no image that is left.")
+        _check_undoable(run)
         policies.disable(run.policy_id)
         job = job_queue.request(
             UNDO,
@@ -56,6 +56,27 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
         run.undo_job, run.undone_at = job, None
         run.save(update_fields=["undo_job", "undone_at"])
         return job
+
+
+def _check_undoable(run: RetentionRun) -> None:
+    rows = run.decisions.filter(result__in=UNDOABLE)
+    if not rows.exists():
+        raise errors.Conflict(
+            f"Run {run.pk} is undone already."
+            if run.undone_at
+            else f"Run {run.pk} has changed no image that is left."
+        )
+    newer = RetentionDecision.objects.filter(
+        run__gt=run.pk,
+        run__undone_at=None,
+        result=Result.DONE,
+        image__in=rows.values("image"),
+    )
+    if last := newer.order_by("-run").select_related("run").first():
+        raise errors.Conflict(
+            f"Run {last.run.pk} of policy {last.run.name} has acted on the same images since. "
+            f"Undo run {last.run.pk} first."
+        )
 
 
 def carry_out(job: RunningJob) -> Mapping[str, object]:

@@ -294,6 +294,16 @@ def test_an_image_moves_one_stage_at_a_time_and_gets_the_time_between_them(
     assert staged(**values).decision == decision
 
 
+def test_the_first_run_that_sees_an_image_never_deletes_it() -> None:
+    rules = Rules(last=1, stages=(Stage(DELETE, days(0)),))
+
+    def found(**values: Any) -> Decision:
+        return of(decide(rules, [NEWEST, fact("image", 97, **values)], NOW))
+
+    assert found().sentence.startswith("waits: delete in the next run; 97 days old, ")
+    assert found(since=NOW).decision == DELETE
+
+
 def test_a_waiting_image_says_for_how_long() -> None:
     waiting = staged(hidden=True, since=NOW - days(10))
 

@@ -208,6 +208,7 @@ def test_one_image_that_cannot_be_deleted_does_not_end_a_run(
     policy(actions=[{"delete": "0d"}])
     aged(0)
     images = [aged(1), aged(2)]  # of 21 bytes each
+    run()  # sees them for the first time
 
     done = run()
 
@@ -225,6 +226,7 @@ def test_images_that_are_skipped_do_not_keep_a_policy_from_the_others(
     policy(actions=[{"delete": "0d"}], max_per_run=1)
     aged(0)
     large, small = aged(2), aged(1, data=b"tiny")
+    run()  # sees them for the first time
 
     runs = [results(run()) for _ in range(2)]
 
@@ -232,11 +234,12 @@ def test_images_that_are_skipped_do_not_keep_a_policy_from_the_others(
 
 
 def test_without_the_trash_nothing_is_deleted(
-    policy: Any, aged: Any, admin: Caller, settings: Any
+    policy: Any, aged: Any, run: Any, admin: Caller, settings: Any
 ) -> None:
     made = policy(actions=[{"delete": "0d"}])
     aged(0)
     old = aged(1)
+    run()  # sees it for the first time
     started = runs.start(admin, made.name, token=preview(made).token)
     settings.IMAGECATALOG_DELAYED_DELETE = False
 
@@ -306,6 +309,8 @@ def test_an_undone_run_leaves_the_images_as_they_were(
     aged(0)
     old = aged(1, properties={"os": "debian"}, tags=["a"])
     before = shown(old)
+    if action == "delete":
+        run()  # sees it for the first time
     done = run()
     assert shown(old) != before
 
@@ -352,6 +357,26 @@ def test_two_runs_are_undone_one_after_the_other(
     undo(first)
 
     assert shown(old) == before
+
+
+def test_the_newer_one_of_two_runs_on_an_image_is_undone_first(
+    policy: Any, aged: Any, run: Any, undo: Any, admin: Caller
+) -> None:
+    policy(actions=[{"hide": "0d"}, {"delete": "1d"}])
+    aged(0)
+    old = aged(1)
+    first = run()
+    later(1)
+    second = run()
+
+    with pytest.raises(errors.Conflict, match=f"Undo run {second.pk} first"):
+        undoing.start(admin, first.pk)
+    undo(second)
+    undo(first)
+
+    assert (image(old).status, image(old).os_hidden) == ("active", False)
+    with pytest.raises(errors.Conflict, match=f"Run {first.pk} is undone already"):
+        undoing.start(admin, first.pk)
 
 
 def test_an_undo_ends_the_schedule_which_would_do_the_same_again(
@@ -436,6 +461,7 @@ def test_a_run_that_died_is_repeated_and_undone(
     action: str,
     policy: Any,
     aged: Any,
+    run: Any,
     admin: Caller,
     die: Any,
 ) -> None:
@@ -443,6 +469,8 @@ def test_a_run_that_died_is_repeated_and_undone(
     aged(0)
     images = [aged(1), aged(2), aged(3)]
     before = [shown(it) for it in images]
+    if action == "delete":
+        run()  # sees them for the first time
     started = runs.start(admin, made.name, token=preview(made).token)
 
     die(started.job, point, after)
