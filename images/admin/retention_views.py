@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images import errors
-from images.admin import formatting
+from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.shortcuts import ReasonForm, context, try_verb
 from images.models import RetentionDecision, RetentionPolicy, RetentionRun
@@ -133,6 +133,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
             % {"run": found.pk, "policy": found.name},
             run=found,
             status=listing.status(found),
+            **_live(found),
             started=formatting.ago(found.started_at),
             rows=[{"row": row, "size": formatting.size(row.size)} for row in page],
             following=following,
@@ -140,6 +141,16 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
             form=form,
         ),
     )
+
+
+def _live(run: RetentionRun) -> dict[str, Any]:
+    """Return what the page of a run polls while one of its jobs waits or runs."""
+    jobs = [job for job in (run.job, run.undo_job) if job is not None and job.is_open]
+    return {
+        "state": polling.state(jobs),
+        "open_job": jobs[0] if jobs else None,
+        "progress": formatting.job_bar(jobs[0]) if jobs else "",
+    }
 
 
 def _can_undo(run: RetentionRun) -> bool:

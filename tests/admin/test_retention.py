@@ -13,7 +13,7 @@ from images import families
 from images.access import Caller
 from images.jobs import kinds
 from images.models import Family, Image, Job, RetentionPolicy, RetentionRun
-from images.retention import policies
+from images.retention import policies, runs
 
 POLICIES = "/admin/images/retentionpolicy/"
 FORM = {
@@ -102,6 +102,23 @@ def test_a_preview_is_run_and_the_run_undone(
     root.post(response.url, {"reason": "a mistake"})  # type: ignore[attr-defined]
     finish()
     assert not Image.objects.get(pk=older.pk).os_hidden
+
+
+def test_the_page_of_a_run_follows_its_job(
+    root: Client, admin: Caller, policy: RetentionPolicy, older: Image
+) -> None:
+    run = runs.start(admin, policy.name, force=True)
+    page = f"{POLICIES}runs/{run.pk}/"
+    poll = f"/admin/images/job/live/?ids={run.job_id}"
+
+    waiting = root.get(page)
+
+    assert f'data-poll="{poll}"' in text(waiting)
+    assert "images/live.js" in text(waiting)
+    assert root.get(poll).json()["state"] == waiting.context["state"] != ""
+    finish()
+    assert root.get(poll).json()["state"] == ""
+    assert "data-poll" not in text(root.get(page))
 
 
 def test_a_stale_preview_is_shown_again(
