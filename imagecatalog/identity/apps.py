@@ -15,8 +15,11 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Identity")
 
     def ready(self) -> None:
-        """Connect the signals that clear cached identities and tokens when the rows behind them change."""
-        from imagecatalog.identity import models, tokens, verification
+        """Let the catalogue find projects, and clear cached identities and tokens as their rows change."""
+        from imagecatalog.identity import models, projects, tokens, verification
+        from images import access
+
+        access.provide_projects(projects.find_id)
 
         senders = (
             get_user_model(),

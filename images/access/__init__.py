@@ -25,6 +25,7 @@ from images.access.namespaces import (
     seen_namespaces,
     shown_namespaces,
 )
+from images.access.projects import owner_id, provide_projects
 from images.access.property_protections import (
     check_filter,
     check_new_properties,

@@ -40,7 +40,7 @@ class RetentionPolicyForm(ServiceForm):
     scope = _json(
         _("Scope"),
         _(
-            'JSON: {"families": [names or ids]}, {"projects": [ids]} or '
+            'JSON: {"families": [names or ids]}, {"projects": [names or ids]} or '
             '{"everything": true}.'
         ),
     )

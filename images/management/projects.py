@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core.management.base import CommandError
 
 from imagecatalog.identity.models import Project
-from images.models import Family, Image, QuotaLimit
+from imagecatalog.identity.projects import find_project
+from images import access
 
 
 def project_id(text: str) -> str:
@@ -14,7 +14,7 @@ def project_id(text: str) -> str:
 
     Raises CommandError if there is no such project.
     """
-    project = _find(text)
+    project = find_project(text)
     if project is None:
         raise CommandError(
             f"There is no project {text}. Create it first, or use --owner with the id of a "
@@ -29,25 +29,13 @@ def owner_id(text: str) -> str:
     An id that is unknown here is returned as it is if images, families or limits have it, or if
     IMAGECATALOG_AUTH is not ``embedded``; Keystone is not asked. Raises CommandError otherwise.
     """
-    if project := _find(text):
-        return project.pk
-    is_known = (
-        settings.IMAGECATALOG_AUTH != "embedded"
-        or Image.objects.filter(owner=text).exists()
-        or Family.objects.filter(owner=text).exists()
-        or QuotaLimit.objects.filter(project=text).exists()
-    )
-    if not is_known:
+    owner = access.owner_id(text)
+    if owner is None:
         raise CommandError(
             f"There is no project {text}. Use the id or the name of a project; `user_list` "
             "shows the projects of all users."
         )
-    return text
-
-
-def _find(text: str) -> Project | None:
-    by_id = Project.objects.filter(pk=text).first()
-    return by_id or Project.objects.filter(name=text).first()
+    return owner
 
 
 def only_project() -> str | None:

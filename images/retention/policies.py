@@ -85,7 +85,7 @@ def create(caller: Caller, document: object) -> RetentionPolicy:
     """
     access.check(caller, MANAGE, TARGET)
     given = values.clean_new(document)
-    _resolve_families(caller, given)
+    _resolve_scope(caller, given)
     policy = RetentionPolicy(**given)
     _plan(policy)
     try:
@@ -113,7 +113,7 @@ def update(
     """
     with locked(caller, name, expected) as policy:
         given = values.clean_changes(document)
-        _resolve_families(caller, given)
+        _resolve_scope(caller, given)
         changed = {
             column: value
             for column, value in given.items()
@@ -211,15 +211,26 @@ def _plan(policy: RetentionPolicy) -> None:
     policy.next_run_at = schedule.next_time(text, timezone.now())
 
 
-def _resolve_families(caller: Caller, given: dict[str, Any]) -> None:
-    """Replace the names of families in a scope by their ids. Raises Invalid for unknown ones."""
-    refs = given.get("scope", {}).get("families")
-    if refs is None:
-        return
-    ids = []
-    for ref in refs:
-        try:
-            ids.append(str(access.get_family(caller, ref).pk))
-        except errors.ImageError as error:
-            raise errors.Invalid(f"Invalid scope.families: {error}") from None
-    given["scope"] = {"families": ids}
+def _resolve_scope(caller: Caller, given: dict[str, Any]) -> None:
+    """Replace the names of families and projects in a scope by their ids. Raises Invalid for unknown ones."""
+    scope = given.get("scope", {})
+    if "families" in scope:
+        scope["families"] = [_family(caller, ref) for ref in scope["families"]]
+    if "projects" in scope:
+        scope["projects"] = [_project(ref) for ref in scope["projects"]]
+
+
+def _family(caller: Caller, ref: str) -> str:
+    try:
+        return str(access.get_family(caller, ref).pk)
+    except errors.ImageError as error:
+        raise errors.Invalid(f"Invalid scope.families: {error}") from None
+
+
+def _project(ref: str) -> str:
+    owner = access.owner_id(ref)
+    if owner is None:
+        raise errors.Invalid(
+            f"Invalid scope.projects: there is no project {ref[:64]}. Use ids or names of projects."
+        )
+    return owner

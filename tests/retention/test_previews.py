@@ -314,3 +314,13 @@ def test_10000_images_are_previewed_in_little_memory(policy: Any) -> None:
     tracemalloc.stop()
 
     assert peak < 16 * MIB
+
+
+def test_with_keystone_a_scope_takes_any_id_of_a_project(
+    policy: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_AUTH = "keystone"
+
+    made = policy(scope={"projects": ["known-there"]})
+
+    assert made.scope == {"projects": ["known-there"]}

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from imagecatalog.identity.models import Project
 from images.models import Family, Image, Job, RetentionPolicy
 from tests.api.catalog.conftest import JSON, ONE
 from tests.retention.conftest import carry_out
@@ -92,6 +93,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"scope": {"projects": [], "everything": True}}, "Invalid scope"),
     ({"scope": {"everything": False}}, "Invalid scope.everything"),
     ({"scope": {"families": ["nothing"]}}, "Invalid scope.families"),
+    ({"scope": {"projects": ["nothing"]}}, "Invalid scope.projects"),
     ({"select": {"names": 1}}, "Invalid select: 'names' is not known"),
     ({"select": {"disk_format": "x"}}, "Invalid select.disk_format"),
     ({"select": {"properties": {"a": 1}}}, "Invalid select.properties.a"),
@@ -198,6 +200,11 @@ def test_a_scope_names_families_by_their_ids(
     assert policy(scope={"families": ["debian-13"]})["scope"] == {
         "families": [made["id"]]
     }
+
+
+def test_a_scope_names_projects_by_their_ids(policy: Any) -> None:
+    Project.objects.create(id="4f2a", name="lab")
+    assert policy(scope={"projects": ["lab"]})["scope"] == {"projects": ["4f2a"]}
 
 
 # Previews and runs
