@@ -24,9 +24,9 @@ from images.admin.actions import get_caller, may, require
 from images.admin.changelist import shown_project
 from images.admin.polled_list import FILTER, PolledAdmin
 from images.admin.shortcuts import ReasonForm, context, try_verb
-from images.job_queue.listing import LONG
 from images.jobs import kinds
-from images.models import Job, JobStatus
+from images.models import Job, JobStatus, RetentionRun
+from images.retention import runs, undoing
 
 CANCEL = "images.cancel_job"  # permission
 
@@ -122,7 +122,8 @@ class JobAdmin(PolledAdmin):
         """Show a job, which the page polls while it is open."""
         job = context["original"]
         context |= {
-            "title": kinds.label(job.kind),
+            "title": _title(job, run := _run_of(job)),
+            "run": run,
             "can_cancel": job.is_open and may(request, CANCEL),
             "state": polling.state([job]),
         }
@@ -188,15 +189,28 @@ class JobAdmin(PolledAdmin):
         return _json(job.result)
 
 
+def _run_of(job: Job) -> RetentionRun | None:
+    """Return the run of a retention policy that a job carries out or undoes; None for other jobs."""
+    if job.kind not in (runs.RUN, undoing.UNDO):
+        return None
+    found = RetentionRun.objects.filter(pk=job.arguments.get("run"))
+    return found.first()
+
+
+def _title(job: Job, run: RetentionRun | None) -> str:
+    kind = kinds.label(job.kind)
+    return kind if run is None else f"{kind}: {run.name}"
+
+
 def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Show the confirmation page for cancelling a job; a POST cancels the job."""
     require(request, CANCEL)
-    job = Job.objects.filter(pk=job_id).defer(*LONG).first()
+    job = Job.objects.filter(pk=job_id).first()
     if job is None:
         raise Http404(gettext("There is no job with this id."))
     form = JobReasonForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        label = kinds.label(job.kind)
+        label = _title(job, _run_of(job))
         page = context(
             request, title=gettext("Cancel job"), job=job, form=form, label=label
         )

@@ -22,8 +22,16 @@ from images.retention.rules import ACTIONS
 RUNS = 20  # that are listed
 
 
+class JsonField(forms.JSONField):
+    """A form field for JSON text, which is empty for no value."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of a value (called by Django)."""
+        return "" if value is None else super().prepare_value(value)
+
+
 def _json(label: Any, help_text: Any, rows: int = 3, **options: Any) -> Any:
-    return forms.JSONField(
+    return JsonField(
         label=label,
         help_text=help_text,
         encoder=IndentedEncoder,

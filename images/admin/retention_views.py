@@ -17,9 +17,15 @@ from images import errors
 from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.shortcuts import ReasonForm, context, try_verb
-from images.models import RetentionDecision, RetentionPolicy, RetentionRun
+from images.models import (
+    JobStatus,
+    Result,
+    RetentionDecision,
+    RetentionPolicy,
+    RetentionRun,
+)
 from images.retention import listing, policies, runs, undoing
-from images.retention.decisions import DECISIONS, Decision, word
+from images.retention.decisions import DECISIONS, Decision
 from images.retention.preview import Preview, preview
 from images.units import counted
 
@@ -73,7 +79,7 @@ def preview_page(request: HttpRequest, policy_id: int) -> HttpResponse:
             counts=_counts(found),
             only=only,
             size=formatting.size(found.size),
-            exceeds=runs.too_many(policy, found) if found.exceeds(policy) else "",
+            exceeds=runs.would_refuse(policy, found) if found.exceeds(policy) else "",
             can_run=may(request, RUN) and bool(found.acts),
             form=form,
         ),
@@ -112,11 +118,13 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
         require(request, RUN)
         if form.is_valid():
             reason = form.cleaned_data["reason"]
+            done = _("The run is being undone.")
+            if undoing.ends_schedule(run_id):
+                done += " " + _("The schedule of the policy has ended.")
             refused = try_verb(
                 lambda: undoing.start(get_caller(request), run_id, reason)
             )
             level = messages.ERROR if refused else messages.SUCCESS
-            done = _("The run is being undone. The schedule of the policy has ended.")
             messages.add_message(request, level, refused or done)
             return redirect("admin:images_retention_run", run_id)
     marker = request.GET.get("after", "")
@@ -135,12 +143,26 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
             status=listing.status(found),
             **_live(found),
             started=formatting.ago(found.started_at),
-            rows=[{"row": row, "size": formatting.size(row.size)} for row in page],
+            rows=[
+                {
+                    "row": row,
+                    "size": formatting.size(row.size),
+                    "result": _result(found, row),
+                }
+                for row in page
+            ],
             following=following,
+            ends_schedule=undoing.ends_schedule(found.pk),
             can_undo=may(request, RUN) and _can_undo(found),
             form=form,
         ),
     )
+
+
+def _result(run: RetentionRun, row: RetentionDecision) -> str:
+    """Return the label of the result of a decision."""
+    labels = dict(Result.choices) | dict(JobStatus.choices)
+    return str(labels[listing.result(run, row)]).lower()
 
 
 def _live(run: RetentionRun) -> dict[str, Any]:
@@ -184,7 +206,6 @@ def _row(decision: Decision) -> dict[str, Any]:
     return {
         "fact": fact,
         "decision": decision.decision,
-        "word": word(decision.decision),
         "because": decision.because,
         "is_action": decision.is_action,
         "age": counted((timezone.now() - fact.built).days, "day"),
@@ -194,7 +215,7 @@ def _row(decision: Decision) -> dict[str, Any]:
 
 def _counts(found: Preview) -> list[dict[str, Any]]:
     return [
-        {"decision": it, "word": word(it), "number": found.counts[it]}
+        {"decision": it, "number": found.counts[it]}
         for it in DECISIONS
         if found.counts[it]
     ]

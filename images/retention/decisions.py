@@ -223,10 +223,10 @@ def _staged(rules: Rules, fact: Fact, place: _Place, now: datetime) -> Decision:
     why = _why(rules, fact, place, now)
     stage = next((it for it in rules.stages if not _has(fact, it.action)), None)
     if stage is None:
-        return Decision(fact, DONE, f"no action is left; {why}")
+        return Decision(fact, DONE, f"{_nothing_left(rules, fact)}; {why}")
     due = _due(rules, fact, stage, now)
     if now < due:
-        because = f"{stage.action} in {_counted(due - now)}; {why}"
+        because = f"{stage.action} in {_remaining(due - now)}; {why}"
         return Decision(fact, WAIT, because)
     if stage.action == DELETE and not rules.has_trash:
         because = "deleted images do not go to the trash (IMAGECATALOG_DELAYED_DELETE)"
@@ -234,6 +234,15 @@ def _staged(rules: Rules, fact: Fact, place: _Place, now: datetime) -> Decision:
     if stage.action == DELETE and clock(fact) is None:
         return Decision(fact, WAIT, f"delete in the next run; {why}")
     return Decision(fact, stage.action, why)
+
+
+def _nothing_left(rules: Rules, fact: Fact) -> str:
+    """Say why there is no stage left for an image."""
+    if not rules.stages:
+        return "nothing to do, the policy only reports"
+    if fact.family and all(stage.action == HIDE for stage in rules.stages):
+        return "the family decides what is hidden"
+    return "no action is left"
 
 
 def _has(fact: Fact, action: str) -> bool:
@@ -266,14 +275,20 @@ def _why(rules: Rules, fact: Fact, place: _Place, now: datetime) -> str:
     """Say why no rule keeps an image."""
     names = [
         f"last {rules.last}" if rules.last else "",
-        f"newer_than {_span(rules.newer_than)}" if rules.newer_than is not None else "",
-        "labels" if rules.labels else "",
-        "tags" if rules.tags else "",
-        f"until_property {rules.until_property}" if rules.until_property else "",
+        f"newer than {_span(rules.newer_than)}" if rules.newer_than is not None else "",
+        _any_of("label", rules.labels),
+        _any_of("tag", rules.tags),
+        f"until {rules.until_property}" if rules.until_property else "",
     ]
-    present = [name for name in names if name]
-    noun = "rule" if len(present) == 1 else "rules"
-    return f"{_age(fact, now)}, {place}, {noun} {' and '.join(present)}"
+    present = ", ".join(filter(None, names))
+    return f"{_age(fact, now)}, {place}, no rule keeps it ({present})"
+
+
+def _any_of(noun: str, texts: Sequence[str]) -> str:
+    if not texts:
+        return ""
+    shown = [*texts[:3], *(["…"] if len(texts) > 3 else [])]
+    return f"{noun} {' or '.join(shown)}"
 
 
 # Words
@@ -289,6 +304,12 @@ def _counted(span: timedelta) -> str:
     if days > 0:
         return units.counted(days, "day")
     return units.counted(max(hours, 0), "hour") if days == 0 else "0 hours"
+
+
+def _remaining(span: timedelta) -> str:
+    """Format the time that is left: whole days, else whole hours, rounded up."""
+    unit = timedelta(days=1) if span > timedelta(days=1) else timedelta(hours=1)
+    return _counted(-(-span // unit) * unit)
 
 
 def _span(span: timedelta) -> str:

@@ -5,7 +5,7 @@ Each list returns its page and the marker with which the next page begins, None 
 
 from __future__ import annotations
 
-from images.models import RetentionDecision, RetentionPolicy, RetentionRun
+from images.models import Result, RetentionDecision, RetentionPolicy, RetentionRun
 
 
 def runs(
@@ -36,6 +36,14 @@ def decisions(
     found = list(matching[: limit + 1])
     page = found[:limit]
     return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def result(run: RetentionRun, row: RetentionDecision) -> str:
+    """Return the result of a decision of a run: the status of its job if that ended before the image."""
+    job = run.job
+    if row.result == Result.PLANNED and job is not None and not job.is_open:
+        return str(job.status)
+    return str(row.result)
 
 
 def status(run: RetentionRun) -> str:

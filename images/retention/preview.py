@@ -183,9 +183,9 @@ class _Page:
                 "image of the previous page."
             )
         acting = {decision.fact.image for decision in acts}
-        because = f"the run acts on {len(acts)} other images"
+        because = f"max_per_run {len(acts)} is reached"
         shown = (
-            it._replace(decision=PUT_OFF, because=f"{it.decision}: {because}")
+            it._replace(decision=PUT_OFF, because=f"{it.decision}, but {because}")
             if it.is_action and it.fact.image not in acting
             else it
             for it in self._found

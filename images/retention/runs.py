@@ -84,11 +84,22 @@ def new(
 
 
 def too_many(policy: RetentionPolicy, found: Preview) -> str:
-    """Return the sentence for a run that would act on too large a share of the images."""
+    """Return the sentences for a run that was refused for its share of the images."""
+    return (
+        f"{_over_share(policy, found)} Nothing was changed. Look at a preview, then change the "
+        "policy, or run it with 'force'."
+    )
+
+
+def would_refuse(policy: RetentionPolicy, found: Preview) -> str:
+    """Return the sentences of a preview whose run would be refused for its share of the images."""
+    return f"{_over_share(policy, found)} A run does nothing, unless it is forced."
+
+
+def _over_share(policy: RetentionPolicy, found: Preview) -> str:
     return (
         f"Policy {policy.name} would act on {found.due} of {found.total} images, more than "
-        f"max_share ({policy.max_share} %) allows. Nothing was changed. Look at a preview, then "
-        "change the policy, or run it with 'force'."
+        f"max_share ({policy.max_share} %) allows."
     )
 
 

@@ -19,6 +19,7 @@ from images.models import (
     Job,
     Result,
     RetentionDecision,
+    RetentionPolicy,
     RetentionRun,
 )
 from images.retention import policies
@@ -56,6 +57,12 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
         run.undo_job, run.undone_at = job, None
         run.save(update_fields=["undo_job", "undone_at"])
         return job
+
+
+def ends_schedule(run_id: int) -> bool:
+    """Return whether the undo of a run would end the schedule of its policy. One query."""
+    scheduled = RetentionPolicy.objects.filter(next_run_at__isnull=False)
+    return bool(scheduled.filter(runs=run_id).exists())
 
 
 def _check_undoable(run: RetentionRun) -> None:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from images import families
+from images import families, job_queue
 from images.access import Caller
 from images.jobs import kinds
 from images.models import Family, Image, Job, RetentionPolicy, RetentionRun
@@ -75,6 +75,25 @@ def test_a_policy_is_added_changed_and_deleted(root: Client, db: None) -> None:
     assert not RetentionPolicy.objects.exists()
 
 
+def test_the_form_of_a_new_policy_has_no_values_that_are_no_rules(
+    root: Client, db: None
+) -> None:
+    assert ">\nnull<" not in text(root.get(f"{POLICIES}add/"))
+
+
+def test_a_cancelled_run_is_shown_as_cancelled(
+    root: Client, admin: Caller, policy: RetentionPolicy, older: Image
+) -> None:
+    run = runs.start(admin, policy.name, force=True)
+    assert run.job is not None
+    job_queue.cancel(run.job.pk, admin)
+
+    page = text(root.get(f"{POLICIES}runs/{run.pk}/"))
+
+    assert "<td>cancelled</td>" in page
+    assert "planned" not in page
+
+
 def test_a_bad_rule_is_an_error_of_the_form(root: Client, db: None) -> None:
     response = root.post(f"{POLICIES}add/", FORM | {"keep": '{"last": 0}'})
 
@@ -86,7 +105,7 @@ def test_a_preview_is_run_and_the_run_undone(
 ) -> None:
     page = f"{POLICIES}{policy.pk}/preview/"
     shown = root.get(page)
-    assert "2 days old, 2nd of 2, rule last 1" in text(shown)
+    assert "2 days old, 2nd of 2, no rule keeps it (last 1)" in text(shown)
     token = shown.context["found"].token
 
     response = root.post(page, {"preview": token, "reason": "tidy up"})
@@ -116,6 +135,10 @@ def test_the_page_of_a_run_follows_its_job(
     assert f'data-poll="{poll}"' in text(waiting)
     assert "images/live.js" in text(waiting)
     assert root.get(poll).json()["state"] == waiting.context["state"] != ""
+    job = text(root.get(f"/admin/images/job/{run.job_id}/change/"))
+    assert "Retention: old" in job
+    assert page in job
+    assert "Retention: old" in text(root.get(f"/admin/images/job/{run.job_id}/cancel/"))
     finish()
     assert root.get(poll).json()["state"] == ""
     assert "data-poll" not in text(root.get(page))

@@ -55,6 +55,11 @@ def test_jobs_are_listed(member: Caller) -> None:
     assert (facts["actor"], facts["project"]) == ("alice", "project-a")
 
 
+def test_an_empty_list_says_so() -> None:
+    assert run("job_list") == "There are no jobs.\n"
+    assert run("job_list", "--json") == ""
+
+
 def test_a_job_is_cancelled(member: Caller) -> None:
     waiting, running = [job_queue.request("test", member) for _ in range(2)]
     leases.claim(running, "")

@@ -54,6 +54,8 @@ def test_a_policy_is_loaded_shown_listed_and_deleted(load: Any) -> None:
     shown = json.loads(command("old", "--show"))
     assert (shown["keep"], shown["schedule"]) == ({"last": 1}, "30 3 * * *")
     assert command().startswith("old: 30 3 * * *, next run 2")
+    load(enabled=False)
+    assert command().startswith("old: 30 3 * * * (disabled), next run ")
     assert json.loads(command("--json"))["name"] == "old"
 
     command("old", "--delete")
@@ -68,8 +70,8 @@ def test_a_dry_run_lists_the_decisions_and_changes_nothing(
 
     assert command("old", "--dry-run").splitlines() == [
         f"{newer.pk} - 1d kept: last 1 (1st of 2)",
-        f"{older.pk} - 2d hide: 2 days old, 2nd of 2, rule last 1",
-        "A run would act on 1 of 2 images, 21 B: kept 1, hide 1.",
+        f"{older.pk} - 2d hide: 2 days old, 2nd of 2, no rule keeps it (last 1)",
+        "A run would act on 1 of 2 images, 21 B: keep 1, hide 1.",
     ]
     rows = [json.loads(it) for it in command("old", "--dry-run", "--json").splitlines()]
     assert [it["decision"] for it in rows] == ["keep", "hide"]
@@ -84,7 +86,7 @@ def test_a_policy_is_run_and_the_run_undone(load: Any, images: list[Image]) -> N
 
     run = RetentionRun.objects.get()
     assert lines == [
-        f"{older.pk} - 2d hide: 2 days old, 2nd of 2, rule last 1",
+        f"{older.pk} - 2d hide: 2 days old, 2nd of 2, no rule keeps it (last 1)",
         f"{older.pk} - hide done",
         f"Run {run.pk} of policy old: done 1.",
     ]
@@ -102,12 +104,32 @@ def test_a_policy_is_run_and_the_run_undone(load: Any, images: list[Image]) -> N
     assert not Image.objects.get(pk=older.pk).os_hidden
 
 
+def test_an_undo_says_that_the_schedule_ended_and_that_it_was_done(
+    load: Any, images: list[Image]
+) -> None:
+    load(schedule="30 3 * * *")
+    command("old", "--yes")
+    run = str(RetentionRun.objects.get().pk)
+
+    assert command("--undo", run).startswith("The schedule of the policy has ended")
+    with pytest.raises(CommandError, match="is undone already"):
+        command("--undo", run)
+
+
+def test_without_images_the_summary_ends_with_the_size(load: Any) -> None:
+    load()
+
+    assert command("old", "--dry-run") == "A run would act on 0 of 0 images, 0 B.\n"
+
+
 def test_a_run_on_too_many_images_needs_force(load: Any, images: list[Image]) -> None:
     load(max_share=10)
 
     with pytest.raises(CommandError, match="more than max_share"):
         command("old")
-    assert "more than max_share" in command("old", "--dry-run")
+    shown = command("old", "--dry-run")
+    assert "more than max_share" in shown
+    assert "Nothing was changed" not in shown
     command("old", "--force")
     assert Image.objects.filter(os_hidden=True).count() == 1
 

@@ -240,7 +240,7 @@ def staged(**values: Any) -> Decision:
 
 def test_an_action_says_why_no_rule_keeps_the_image() -> None:
     assert staged().sentence == (
-        "hide: 97 days old, 2nd of 2, rules last 1 and newer_than 90d"
+        "hide: 97 days old, 2nd of 2, no rule keeps it (last 1, newer than 90d)"
     )
 
 
@@ -305,7 +305,7 @@ def test_the_first_run_that_sees_an_image_never_deletes_it() -> None:
 
 
 def test_a_waiting_image_says_for_how_long() -> None:
-    waiting = staged(hidden=True, since=NOW - days(10))
+    waiting = staged(hidden=True, since=NOW - days(10.001))
 
     assert waiting.sentence.startswith("waits: deactivate in 20 days; 97 days old, ")
 
@@ -316,8 +316,26 @@ def test_an_image_on_which_no_action_is_left_is_done() -> None:
     found = of(decide(rules, [NEWEST, fact("image", 97, hidden=True)], NOW))
 
     assert (
-        found.sentence == "done: no action is left; 97 days old, 2nd of 2, rule last 1"
+        found.sentence
+        == "done: no action is left; 97 days old, 2nd of 2, no rule keeps it (last 1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("stages", "because"),
+    [
+        ((), "nothing to do, the policy only reports"),
+        (AT_ONCE, "the family decides what is hidden"),
+    ],
+)
+def test_a_version_on_which_a_policy_has_nothing_to_do_says_why(
+    stages: tuple[Stage, ...], because: str
+) -> None:
+    rules = Rules(last=1, stages=stages)
+
+    found = of(decide(rules, [NEWEST, fact("image", 97, family="debian-13")], NOW))
+
+    assert found.sentence.startswith(f"done: {because}; 97 days old, ")
 
 
 def test_ordinals_are_those_of_english() -> None:

@@ -249,7 +249,7 @@ def test_a_run_acts_on_the_oldest_images_and_puts_off_the_others(
         "later": 2,
     }
     put_off = [it.sentence for it in found.page if it.decision == "later"]
-    assert put_off == ["later: hide: the run acts on 2 other images"] * 2
+    assert put_off == ["later: hide, but max_per_run 2 is reached"] * 2
     assert found.due == 4
 
 

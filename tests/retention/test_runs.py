@@ -87,7 +87,10 @@ def test_the_history_of_an_image_names_the_policy_and_the_run(
         "policy": "old",
         "run": str(done.pk),
     }
-    assert event.reason == "tidy up (hide: 2 days old, 2nd of 2, rule last 1)"
+    assert (
+        event.reason
+        == "tidy up (hide: 2 days old, 2nd of 2, no rule keeps it (last 1))"
+    )
     assert (event.actor, event.interface) == ("root", "worker")
 
 

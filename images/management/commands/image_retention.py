@@ -18,9 +18,8 @@ from images.access import Caller, operator
 from images.console import CatalogueCommand, confirm, iso, positive_integer
 from images.jobs import kinds
 from images.management import json_files, paused
-from images.models import Job, RetentionPolicy, RetentionRun
+from images.models import Job, JobStatus, RetentionPolicy, RetentionRun
 from images.retention import acting, listing, policies, runs, undoing, values
-from images.retention.decisions import word
 from images.retention.preview import Preview, preview
 from images.retention.rules import ACTIONS
 from images.units import counted, size
@@ -109,9 +108,11 @@ class Command(CatalogueCommand):
         if any(options[it] for it in ("dry_run", "show", "runs", "delete")):
             raise CommandError("Name the policy, too.")
         for policy in RetentionPolicy.objects.order_by("name").iterator():
-            schedule = policy.schedule if policy.enabled else ""
+            schedule = policy.schedule or "by hand"
+            if policy.schedule and not policy.enabled:
+                schedule += " (disabled)"
             self.write_row(
-                f"{policy.name}: {schedule or 'by hand'}, next run {iso(policy.next_run_at)}",
+                f"{policy.name}: {schedule}, next run {iso(policy.next_run_at)}",
                 **values.document(policy),
                 next_run_at=policy.next_run_at,
             )
@@ -132,7 +133,7 @@ class Command(CatalogueCommand):
         self._write_decisions(found)
         self.write_summary(_summary(found))
         if found.exceeds(policy):
-            self.write_summary(runs.too_many(policy, found))
+            self.write_summary(runs.would_refuse(policy, found))
 
     def _write_decisions(self, found: Preview) -> None:
         now = timezone.now()
@@ -175,7 +176,12 @@ class Command(CatalogueCommand):
     def _undo(self, caller: Caller, options: dict[str, Any]) -> None:
         paused.refuse()
         number = options["undo"]
+        ends_schedule = undoing.ends_schedule(number)
         job = undoing.start(caller, number, options["reason"])
+        if ends_schedule:
+            self.write_summary(
+                "The schedule of the policy has ended: change the policy, then enable it."
+            )
         self._finish(RetentionRun.objects.get(pk=number), job)
 
     def _finish(self, run: RetentionRun, job: Job) -> None:
@@ -183,8 +189,11 @@ class Command(CatalogueCommand):
         if not kinds.carry_out(job.pk):
             while Job.objects.open().filter(pk=job.pk).exists():
                 time.sleep(POLL_SECONDS)
+        run = RetentionRun.objects.select_related("job").get(pk=run.pk)
         for row in run.decisions.order_by("pk"):
-            outcome = f"{row.result}: {row.error}" if row.error else row.result
+            outcome = listing.result(run, row)
+            if row.error:
+                outcome += f": {row.error}"
             self.write_row(
                 f"{row.image_id} {row.label or '-'} {row.decision} {outcome}",
                 run=run.pk,
@@ -198,7 +207,8 @@ class Command(CatalogueCommand):
             )
         ended = Job.objects.get(pk=job.pk)
         if ended.error_code:
-            raise CommandError(f"Run {run.pk} has {ended.status}: {ended.error}")
+            has = "was" if ended.status == JobStatus.CANCELLED else "has"
+            raise CommandError(f"Run {run.pk} {has} {ended.status}: {ended.error}")
         counts = ", ".join(f"{it} {n}" for it, n in acting.results(run).items())
         self.write_summary(
             f"Run {run.pk} of policy {run.name}: {counts or 'no image'}."
@@ -229,8 +239,6 @@ def _refusals() -> Iterator[None]:
 
 
 def _summary(found: Preview) -> str:
-    counts = ", ".join(f"{word(it)} {n}" for it, n in found.counts.items() if n)
-    return (
-        f"A run would act on {len(found.acts)} of {counted(found.total, 'image')}, "
-        f"{size(found.size)}: {counts}."
-    )
+    counts = ", ".join(f"{it} {n}" for it, n in found.counts.items() if n)
+    acts = f"{len(found.acts)} of {counted(found.total, 'image')}, {size(found.size)}"
+    return f"A run would act on {acts}{counts and ': '}{counts}."

@@ -42,6 +42,8 @@ class Command(CatalogueCommand):
         )
         for job in found:
             self.write_row(_line(job), **_facts(job))
+        if not found:
+            self.write_summary("There are no jobs.")
 
 
 def _line(job: Job) -> str:

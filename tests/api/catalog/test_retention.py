@@ -221,7 +221,7 @@ def test_a_preview_is_run_and_undone(
     assert (shown["images"], shown["act"], shown["bytes"]) == (2, 1, older.size)
     assert [it["sentence"] for it in shown["decisions"]] == [
         "kept: last 1 (1st of 2)",
-        "hide: 2 days old, 2nd of 2, rule last 1",
+        "hide: 2 days old, 2nd of 2, no rule keeps it (last 1)",
     ]
     assert shown["decisions"][1]["image"] == older.pk
 
