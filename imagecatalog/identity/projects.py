@@ -14,4 +14,4 @@ def find_project(text: str) -> Project | None:
 def find_id(text: str) -> str | None:
     """Return the id of the project whose id or name is ``text``, or None."""
     project = find_project(text)
-    return project and project.pk
+    return None if project is None else project.pk

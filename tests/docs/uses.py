@@ -37,6 +37,7 @@ ELSEWHERE = {
     'operations.md: {"timestamp"': "tests/test_logs.py",
     "operations.md: 2026-11-28T22:20:31.123Z WARNING": "tests/test_logs.py",
     "operations.md: 2026-11-28T22:20:31.123Z ERROR": "tests/stores/test_objects.py",
+    "operations.md: $ imagecatalog job_list": "tests/commands/test_jobs.py",
     "publishing.md: $ imagecatalog publish_export": "tests/publishing/test_export.py",
     "retention.md: {": "tests/api/catalog/test_retention.py",
     "retention.md: $ imagecatalog image_retention": "tests/commands/test_retention.py",
