@@ -168,10 +168,13 @@ def _result(run: RetentionRun, row: RetentionDecision) -> str:
 def _live(run: RetentionRun) -> dict[str, Any]:
     """Return what the page of a run polls while one of its jobs waits or runs."""
     jobs = [job for job in (run.job, run.undo_job) if job is not None and job.is_open]
+    running = [
+        formatting.job_bar(job) for job in jobs if job.status == JobStatus.RUNNING
+    ]
     return {
         "state": polling.state(jobs),
         "open_job": jobs[0] if jobs else None,
-        "progress": formatting.job_bar(jobs[0]) if jobs else "",
+        "progress": running[0] if running else "",
     }
 
 
