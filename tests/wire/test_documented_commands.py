@@ -9,6 +9,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,12 +159,23 @@ def projects(services: Services) -> dict[str, str]:
 
 
 @pytest.fixture
+def gnupg_home() -> Iterator[Path]:
+    """A home of GnuPG with a short path: the name of a socket has at most 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="gpg-") as name:
+        yield Path(name)
+        kill = ["gpgconf", "--homedir", name, "--kill", "all"]
+        if shutil.which(kill[0]):
+            subprocess.run(kill, check=False)
+
+
+@pytest.fixture
 def reader(
     request: pytest.FixtureRequest,
     page: str,
     disks: Path,
     site: str,
     terminal: int,
+    gnupg_home: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Reader:
@@ -170,6 +183,7 @@ def reader(
     program = uses.PROGRAMS.get(page)
     if program and not shutil.which(program):
         pytest.skip(f"{program} is not installed")
+    monkeypatch.setenv("GNUPGHOME", str(gnupg_home))
     if page in uses.OF_DEBIAN:
         for name, value in debian_environ().items():
             monkeypatch.setenv(name, value)
