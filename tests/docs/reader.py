@@ -30,7 +30,7 @@ settle() {
     done
     return 1
 }
-serving() { curl -k --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$1/livez"; }
+serving() { curl -k --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$1/readyz"; }
 working() { sleep 2; kill -0 $!; }
 [ ! -e session ] || . ./session
 """
