@@ -17,6 +17,7 @@ from tests.docs.blocks import Block, Step
 from tests.servers import ROOT
 
 API = "http://127.0.0.1:9292"
+MANAGEMENT = re.compile(r"--management (127\.0\.0\.1:\d+)")
 SERVES = re.compile(r"\b(?:make run|(?:manage\.py|imagecatalog) serve)\b")
 BRINGS_DATA = re.compile(r"\bimport\b|/import\b|/locations\b")
 
@@ -30,7 +31,7 @@ settle() {
     done
     return 1
 }
-serving() { curl -k --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$1/readyz"; }
+serving() { curl -q -k --fail --silent --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null "$1/readyz"; }
 working() { sleep 2; kill -0 $!; }
 [ ! -e session ] || . ./session
 """
@@ -163,6 +164,8 @@ def _run(
     yield "trap 'kill -TERM -- -$!; wait $! || true' EXIT"
     scheme = "https" if "--certfile" in command else "http"
     yield f"serving {scheme}://{address}" if serves else "working"
+    if management := MANAGEMENT.search(command):
+        yield f"serving http://{management[1]}"
 
 
 def _bound(command: str) -> str:
