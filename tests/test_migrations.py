@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from images import lifecycle
 from images.access import Caller
 from images.management import schema
-from images.models import Transfer, TransferKind, TransferTarget
+from images.models import PublishedIndex, Transfer, TransferKind, TransferTarget
 
 RELEASED = {"identity": "0003_words", "images": "0009_words"}  # the newest of a release
 REMOVALS = (
@@ -104,6 +105,17 @@ def test_existing_permissions_are_renamed_and_renamed_back() -> None:
     changed = {codename for codename in new if old[codename] != new[codename]}
     assert changed == {"fail_image", "scrub_image"}
     assert dict(named.values_list("codename", "name")) == new
+
+
+@pytest.mark.django_db
+def test_indexes_that_are_published_already_get_their_digests() -> None:
+    index = PublishedIndex.objects.create(path="index.json", content=b"{}")
+    migration = import_module("images.migrations.0040_digests_of_indexes")
+
+    migration.compute(apps, SimpleNamespace(connection=connection))
+
+    index.refresh_from_db()
+    assert index.sha256 == hashlib.sha256(b"{}").hexdigest()
 
 
 @pytest.mark.django_db

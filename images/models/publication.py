@@ -99,6 +99,7 @@ class PublishedIndex(models.Model):
     tree = models.CharField(max_length=255)
     path = models.CharField(max_length=100)
     content = models.BinaryField()
+    sha256 = models.CharField(max_length=64, db_default="")  # of the content
     modified_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

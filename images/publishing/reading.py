@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from django.conf import settings
@@ -23,13 +23,6 @@ from images.publishing import paths, renewal, storage, tree
 from images.publishing.pages import Card, Entry
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 from images.publishing.snapshots import CURRENT
-
-
-class File(NamedTuple):
-    """A small file of a tree. ``modified`` is in UTC."""
-
-    content: bytes
-    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -77,13 +70,18 @@ def open_tree(project: str) -> None:
     renewal.renew(project)
 
 
-def index(project: str, path: str) -> File:
-    """Return an index of a tree, or another file of its top folder. One query. Raises NotFound."""
+def index(project: str, path: str, *, with_content: bool) -> PublishedIndex:
+    """Return the row of an index of a tree, or of another file of its top folder.
+
+    One query; the content is read by a second one, when it is used, unless ``with_content``.
+    Raises NotFound.
+    """
     rows = PublishedIndex.objects.filter(tree=project, path=path)
+    rows = rows if with_content else rows.defer("content")
     row = rows.first() if path != renewal.CARDS else None
     if row is None:
         raise missing()
-    return File(bytes(row.content), row.modified_at)
+    return row
 
 
 def cards(project: str) -> list[Card]:

@@ -269,5 +269,9 @@ def write_index(project: str, path: str, content: bytes, now: datetime) -> None:
     PublishedIndex.objects.update_or_create(
         tree=project,
         path=path,
-        defaults={"content": content, "modified_at": now},
+        defaults={
+            "content": content,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "modified_at": now,
+        },
     )

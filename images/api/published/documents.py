@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
 
 from images.http import digest_fields, preconditions, responses
+from images.models import PublishedIndex
 
 HTML: Final = "text/html; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -39,17 +41,39 @@ def send(
     ``modified`` is when it changed last. Only if it never changes again (``is_fixed``) is
     If-Modified-Since heeded: there can be two changes in a second. Raises PreconditionFailed.
     """
-    digest = hashlib.sha256(content)
-    etag = f"sha256-{digest.hexdigest()}"
+    digest = hashlib.sha256(content).hexdigest()
+    return _send(http, digest, lambda: content, kind, modified, is_fixed=is_fixed)
+
+
+def send_index(http: HttpRequest, index: PublishedIndex) -> HttpResponse:
+    """Return the response with an index of a tree, or 304 (Not Modified).
+
+    Uses the content of the row only if it is sent. Raises PreconditionFailed.
+    """
+    kind = media_type(index.path)
+    return _send(
+        http, index.sha256, lambda: bytes(index.content), kind, index.modified_at
+    )
+
+
+def _send(
+    http: HttpRequest,
+    digest: str,
+    read: Callable[[], bytes],
+    kind: str,
+    modified: datetime | None,
+    *,
+    is_fixed: bool = False,
+) -> HttpResponse:
+    etag = f"sha256-{digest}"
     if preconditions.has_current(http, etag, modified=modified if is_fixed else None):
         response = responses.not_modified(None)
     else:
+        content = read()
         body = b"" if http.method == "HEAD" else content
         response = HttpResponse(body, content_type=kind)
         response.headers["Content-Length"] = str(len(content))
-        response.headers["Repr-Digest"] = digest_fields.field(
-            {"sha256": digest.hexdigest()}
-        )
+        response.headers["Repr-Digest"] = digest_fields.field({"sha256": digest})
     response.headers["ETag"] = f'"{etag}"'
     if modified is not None:
         response.headers["Last-Modified"] = http_date(modified.timestamp())

@@ -129,9 +129,7 @@ class _Tree:
         if path == pages.STYLE:
             kind = documents.media_type(path)
             return documents.send(self.http, pages.style(), kind)
-        found = reading.index(self.project, path)
-        kind = documents.media_type(path)
-        return documents.send(self.http, found.content, kind, found.modified)
+        return self.index(path)
 
     def to_folder(self) -> HttpResponse:
         """Return the redirection to the path with a slash, without which relative links are wrong."""
@@ -142,6 +140,12 @@ class _Tree:
     def page(self, content: bytes) -> HttpResponse:
         """Return the response with a page."""
         return documents.send(self.http, content, documents.HTML)
+
+    def index(self, path: str) -> HttpResponse:
+        """Return the response with an index, whose content can have megabytes."""
+        is_conditional = "If-None-Match" in self.http.headers
+        row = reading.index(self.project, path, with_content=not is_conditional)
+        return documents.send_index(self.http, row)
 
     def top(self) -> bytes:
         """Return the page of the top folder."""

@@ -89,6 +89,20 @@ def test_the_number_of_families_and_versions_does_not_matter(
 
 
 @pytest.mark.once
+def test_the_content_of_an_index_that_a_client_has_is_not_read(
+    visitor: Any, make_image: Any
+) -> None:
+    publish(make_image, range(1), 1)
+    etag = visitor.get("/pub/index.json").headers["ETag"]
+
+    with CaptureQueriesContext(connection) as captured:
+        response = visitor.get("/pub/index.json", headers={"If-None-Match": etag})
+
+    assert response.status_code == 304
+    assert not [it for it in captured if '"content"' in it["sql"]]
+
+
+@pytest.mark.once
 def test_a_change_is_renewed_in_as_many_queries_for_all_families(
     visitor: Any, make_image: Any
 ) -> None:
