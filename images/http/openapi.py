@@ -6,7 +6,7 @@ The texts of operations are the docstrings of their views.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import getdoc
 from typing import Any, Final
 
@@ -30,6 +30,12 @@ REASON: Final[Document] = {
     "schema": TEXT,
     "description": "The reason, for the history.",
 }
+# The parameters of a request for a page of a list, and the links that come with the page.
+PAGING: Final[Sequence[Document]] = (
+    {"name": "marker", "in": "query", "schema": TEXT},
+    {"name": "limit", "in": "query", "schema": NUMBER},
+)
+PAGE_LINKS: Final[Document] = {"first": TEXT, "next": TEXT}
 
 # The error status codes of any request that needs a signed-in caller.
 SIGNED_IN: Final = (400, 401, 403, 404, 429, 503)
@@ -157,9 +163,9 @@ def _sent(names: Collection[str]) -> Document:
     return {"headers": {name: {"schema": TEXT} for name in names}}
 
 
-def json_body(schema: Document) -> Document:
-    """Return the OpenAPI description of a required request body in JSON."""
-    return {"required": True, "content": {JSON: {"schema": schema}}}
+def json_body(schema: Document, *, required: bool = True) -> Document:
+    """Return the OpenAPI description of a request body in JSON; a client must send a ``required`` one."""
+    return {"required": required, "content": {JSON: {"schema": schema}}}
 
 
 def fields(*required: str, **properties: Document) -> Document:
@@ -174,6 +180,11 @@ def fields(*required: str, **properties: Document) -> Document:
 def many(schema: Document) -> Document:
     """Return the JSON schema of a list whose entries have this schema."""
     return {"type": "array", "items": schema}
+
+
+def page_of(name: str, schema: Document) -> Document:
+    """Return the JSON schema of a page of a list: its entries, in the member ``name``, and its links."""
+    return fields(name, **{name: many(schema)}, **PAGE_LINKS)
 
 
 def ref(name: str) -> Document:

@@ -11,6 +11,7 @@ from images.http.openapi import (
     NUMBER,
     NUMBER_OR_NULL,
     OBJECT,
+    PAGING,
     REASON,
     TEXT,
     TEXT_OR_NULL,
@@ -23,6 +24,7 @@ from images.http.openapi import (
     json_body,
     many,
     operation,
+    page_of,
     parameter,
     queries,
     ref,
@@ -38,15 +40,14 @@ ONE = f"{FAMILIES}/{{family}}"
 
 def paths() -> Document:
     """Return the OpenAPI operations of families: path -> method -> operation."""
-    page = [*queries(TEXT, "marker"), *queries(NUMBER, "limit")]
     found = {200: answer(ref("Family"), "Done.", "ETag")}
     return {
         FAMILIES: {
             "get": operation(
                 FamilyViewSet.list,
-                {200: answer(_page("families", "Family"))},
+                {200: answer(page_of("families", ref("Family")))},
                 (409,),
-                parameters=[*queries(TEXT, "name", "scope", "image"), *page],
+                parameters=[*queries(TEXT, "name", "scope", "image"), *PAGING],
             ),
             "post": operation(
                 FamilyViewSet.create,
@@ -93,19 +94,19 @@ def paths() -> Document:
                 found,
                 (409, 412),
                 parameters=[FAMILY, *CHANGING],
-                body=json_body(fields(withdraw=FLAG)) | {"required": False},
+                body=json_body(fields(withdraw=FLAG), required=False),
             )
         },
         **_current(),
         f"{ONE}/history": {
             "get": operation(
                 FamilyViewSet.history,
-                {200: answer(_page("history", "FamilyEvent"))},
+                {200: answer(page_of("history", ref("FamilyEvent")))},
                 (409,),
-                parameters=[FAMILY, *page],
+                parameters=[FAMILY, *PAGING],
             )
         },
-        **_versions(page),
+        **_versions(),
     }
 
 
@@ -129,7 +130,7 @@ def _current() -> Document:
     }
 
 
-def _versions(page: list[Document]) -> Document:
+def _versions() -> Document:
     state = parameter("query", "state", TEXT | {"enum": list(STATES)})
     version = answer(ref("FamilyVersion"), "Done.", "ETag")
     added = fields("image", image=UUID, label=TEXT, build_date=TEXT, promote=FLAG)
@@ -137,9 +138,9 @@ def _versions(page: list[Document]) -> Document:
         f"{ONE}/versions": {
             "get": operation(
                 FamilyVersionViewSet.list,
-                {200: answer(_page("versions", "FamilyVersion"))},
+                {200: answer(page_of("versions", ref("FamilyVersion")))},
                 (409,),
-                parameters=[FAMILY, state, *page],
+                parameters=[FAMILY, state, *PAGING],
             ),
             "post": operation(
                 FamilyVersionViewSet.create,
@@ -219,7 +220,3 @@ def components() -> Document:
         "FamilyVersion": version,
         "FamilyEvent": event,
     }
-
-
-def _page(name: str, schema: str) -> Document:
-    return fields(name, **{name: many(ref(schema))}, first=TEXT, next=TEXT)

@@ -7,6 +7,7 @@ from images.http.openapi import (
     FLAG,
     NUMBER,
     NUMBER_OR_NULL,
+    PAGING,
     REASON,
     TEXT,
     TEXT_OR_NULL,
@@ -15,8 +16,8 @@ from images.http.openapi import (
     answer,
     empty,
     fields,
-    many,
     operation,
+    page_of,
     parameter,
     queries,
     ref,
@@ -31,12 +32,11 @@ OBJECT_OR_NULL: Document = {"type": ["object", "null"]}
 def paths() -> Document:
     """Return the OpenAPI operations of jobs: path -> method -> operation."""
     filters = [*queries(TEXT, "kind"), *queries(STATUS, "status")]
-    page = [*queries(TEXT, "marker"), *queries(NUMBER, "limit")]
-    listed = fields("jobs", jobs=many(ref("Job")), first=TEXT, next=TEXT)
+    listed = page_of("jobs", ref("Job"))
     return {
         JOBS: {
             "get": operation(
-                JobViewSet.list, {200: answer(listed)}, parameters=[*filters, *page]
+                JobViewSet.list, {200: answer(listed)}, parameters=[*filters, *PAGING]
             )
         },
         f"{JOBS}/{{job}}": {

@@ -21,6 +21,8 @@ from images.http.openapi import (
     NUMBER,
     NUMBER_OR_NULL,
     OBJECT,
+    PAGE_LINKS,
+    PAGING,
     TEXT,
     TEXT_OR_NULL,
     UUID,
@@ -31,7 +33,6 @@ from images.http.openapi import (
     many,
     operation,
     parameter,
-    queries,
     ref,
 )
 from images.transfers import limits
@@ -55,13 +56,12 @@ def paths() -> Document:
 
 def _digests() -> Document:
     digest = parameter("query", "digest", TEXT, "ALGORITHM:HEX, such as sha256:9f86…")
-    page = [digest, *queries(TEXT, "marker"), *queries(NUMBER, "limit")]
     return {
         IMAGES: {
             "get": operation(
                 SameImageViewSet.list,
                 {200: answer(ref("SameImages"))},
-                parameters=page,
+                parameters=[digest, *PAGING],
             )
         },
         f"{IMAGES}/{{image_id}}/digests": {
@@ -130,7 +130,7 @@ def components() -> Document:
         **family_openapi.components(),
         **job_openapi.components(),
         **retention_openapi.components(),
-        "SameImages": fields(images=many(fields(**image)), first=TEXT, next=TEXT),
+        "SameImages": fields(images=many(fields(**image)), **PAGE_LINKS),
         "Digests": digests,
         "Quotas": fields(**dict.fromkeys(limits.UNITS, quota)),
     }

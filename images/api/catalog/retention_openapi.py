@@ -9,6 +9,8 @@ from images.http.openapi import (
     NOT_EMPTY,
     NUMBER,
     OBJECT,
+    PAGE_LINKS,
+    PAGING,
     REASON,
     TEXT,
     TEXT_OR_NULL,
@@ -21,8 +23,8 @@ from images.http.openapi import (
     json_body,
     many,
     operation,
+    page_of,
     parameter,
-    queries,
     ref,
 )
 from images.models import Result, SharedImages
@@ -32,7 +34,6 @@ from images.retention.rules import ACTIONS
 NAME = parameter("path", "name", NOT_EMPTY, "The name of a policy.")
 RUN = parameter("path", "run", NOT_EMPTY, "The id of a run.")
 ONE = f"{RETENTION}/{{name}}"
-PAGE = [*queries(TEXT, "marker"), *queries(NUMBER, "limit")]
 
 
 def paths() -> Document:
@@ -44,8 +45,8 @@ def paths() -> Document:
         RETENTION: {
             "get": operation(
                 RetentionPolicyViewSet.list,
-                {200: answer(_page("policies", "RetentionPolicy"))},
-                parameters=PAGE,
+                {200: answer(page_of("policies", ref("RetentionPolicy")))},
+                parameters=PAGING,
             ),
             "post": operation(
                 RetentionPolicyViewSet.create,
@@ -77,13 +78,13 @@ def paths() -> Document:
 def _runs() -> Document:
     decision = parameter("query", "decision", TEXT | {"enum": list(DECISIONS)})
     started = {202: answer(ref("Job"), "A background worker will do it.", "Location")}
-    wanted = json_body(fields(preview=TEXT, force=FLAG)) | {"required": False}
+    wanted = json_body(fields(preview=TEXT, force=FLAG), required=False)
     return {
         f"{ONE}/preview": {
             "post": operation(
                 RetentionPolicyViewSet.preview,
                 {200: answer(ref("RetentionPreview"))},
-                parameters=[NAME, decision, *PAGE],
+                parameters=[NAME, decision, *PAGING],
             )
         },
         f"{ONE}/run": {
@@ -98,15 +99,15 @@ def _runs() -> Document:
         f"{ONE}/runs": {
             "get": operation(
                 RetentionRunViewSet.list,
-                {200: answer(_page("runs", "RetentionRun"))},
-                parameters=[NAME, *PAGE],
+                {200: answer(page_of("runs", ref("RetentionRun")))},
+                parameters=[NAME, *PAGING],
             )
         },
         f"{ONE}/runs/{{run}}": {
             "get": operation(
                 RetentionRunViewSet.retrieve,
                 {200: answer(ref("RetentionRun"))},
-                parameters=[NAME, RUN, *PAGE],
+                parameters=[NAME, RUN, *PAGING],
             )
         },
         f"{ONE}/runs/{{run}}/undo": {
@@ -172,8 +173,7 @@ def _preview() -> Document:
         **dict.fromkeys(("images", "act", "bytes"), NUMBER),
         counts=fields(**dict.fromkeys(DECISIONS, NUMBER)),
         decisions=many(decision),
-        first=TEXT,
-        next=TEXT,
+        **PAGE_LINKS,
     )
 
 
@@ -199,8 +199,7 @@ def _run() -> Document:
         **dict.fromkeys(("finished_at", "undone_at", "refusal"), TEXT_OR_NULL),
         **dict.fromkeys(("job", "undo_job"), TEXT_OR_NULL),
         decisions=many(decision),
-        first=TEXT,
-        next=TEXT,
+        **PAGE_LINKS,
     )
 
 
@@ -210,7 +209,3 @@ _IMAGE: Document = {
     **dict.fromkeys(("version", "blocked_by"), TEXT_OR_NULL),
     "bytes": NUMBER,
 }
-
-
-def _page(name: str, schema: str) -> Document:
-    return fields(name, **{name: many(ref(schema))}, first=TEXT, next=TEXT)

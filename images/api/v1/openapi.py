@@ -128,7 +128,7 @@ def _members() -> Document:
                 done,
                 (409,),
                 parameters=one,
-                body=json_body(fields(member=fields(**flag))) | {"required": False},
+                body=json_body(fields(member=fields(**flag)), required=False),
             ),
             "delete": operation(views.destroy, done, (409,), parameters=one),
         },
