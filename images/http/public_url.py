@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 
@@ -22,3 +22,8 @@ def base(request: HttpRequest) -> str:
     if not HOST.fullmatch(host):
         host = f"{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"
     return f"{request.scheme}://{host}"
+
+
+def set_location(response: HttpResponse, request: HttpRequest, path: str) -> None:
+    """Add the header Location to a response: the public URL of a path of the service."""
+    response.headers["Location"] = base(request) + path

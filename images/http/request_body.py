@@ -59,6 +59,12 @@ def json(request: HttpRequest, limit: int = LIMIT) -> Any:
     return document(raw(request, limit))
 
 
+def optional_json(request: HttpRequest) -> Any:
+    """Return the body of a request parsed as ``json`` does, {} if there is none. Raises the same errors."""
+    content = raw(request)
+    return document(content) if content else {}
+
+
 def document(content: bytes) -> Any:
     """Parse a JSON object or list. Raises Invalid for anything else."""
     if not content:

@@ -28,6 +28,13 @@ def json(document: Any, status: int = 200) -> HttpResponse:
     return _reply(orjson.dumps(document), JSON, status)
 
 
+def versioned(document: Any, version: int, status: int = 200) -> HttpResponse:
+    """Return a response with the JSON document of an object whose ETag is its version, a number."""
+    response = json(document, status)
+    response.headers["ETag"] = f'"{version}"'
+    return response
+
+
 def spaced_json(document: Any, status: int = 200) -> HttpResponse:
     """Return a response with a JSON document that has spaces after its commas and colons.
 

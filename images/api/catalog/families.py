@@ -71,8 +71,7 @@ class FamilyViewSet(ApiViewSet):
         body = request_body.json(request._request)
         family = families.create(get_caller(request), body, get_reason(request))
         response = family_response(family, document(family), 201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}{FAMILIES}/{family.pk}"
+        public_url.set_location(response, request._request, f"{FAMILIES}/{family.pk}")
         return response
 
     def retrieve(self, request: Request, family: str) -> HttpResponse:
@@ -118,8 +117,7 @@ class FamilyViewSet(ApiViewSet):
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, family: str) -> HttpResponse:
         """Go back to the version that was current before; by request, withdraw the present one."""
-        content = request_body.raw(request._request)
-        body = request_body.document(content) if content else {}
+        body = request_body.optional_json(request._request)
         withdraw = documents.members(body, "withdraw").get("withdraw", False)
         outcome = families.rollback(
             get_caller(request),
@@ -153,8 +151,9 @@ class FamilyViewSet(ApiViewSet):
             raise errors.NotFound("The current image of the family has no data.")
         lifecycle.check_download(caller, row)
         response = responses.nothing(307)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}/v2/images/{row['id']}/file"
+        public_url.set_location(
+            response, request._request, f"/v2/images/{row['id']}/file"
+        )
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -181,9 +180,7 @@ def document(family: Family) -> dict[str, Any]:
 
 def family_response(family: Family, body: Any, status: int = 200) -> HttpResponse:
     """Return a response with a JSON document and the ETag of a family, its version."""
-    response = responses.json(body, status)
-    response.headers["ETag"] = f'"{family.version}"'
-    return response
+    return responses.versioned(body, family.version, status)
 
 
 def expected_versions(request: Request) -> frozenset[int] | None:

@@ -66,8 +66,7 @@ class JobViewSet(ApiViewSet):
 def accepted(request: Request, job: Job) -> HttpResponse:
     """Return the response 202 to a request that has caused a job: its document, and its Location."""
     response = responses.json(document(job), 202)
-    base = public_url.base(request._request)
-    response.headers["Location"] = f"{base}{JOBS}/{job.pk}"
+    public_url.set_location(response, request._request, f"{JOBS}/{job.pk}")
     return response
 
 

@@ -45,8 +45,9 @@ class RetentionPolicyViewSet(ApiViewSet):
         body = request_body.json(request._request)
         policy = policies.create(get_caller(request), body)
         response = _response(policy, 201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}{RETENTION}/{policy.name}"
+        public_url.set_location(
+            response, request._request, f"{RETENTION}/{policy.name}"
+        )
         return response
 
     def retrieve(self, request: Request, name: str) -> HttpResponse:
@@ -99,8 +100,7 @@ class RetentionPolicyViewSet(ApiViewSet):
     @action(detail=True, methods=["post"])
     def run(self, request: Request, name: str) -> HttpResponse:
         """Start a run of the policy as a job, after a preview or with ``force``."""
-        content = request_body.raw(request._request)
-        sent = request_body.document(content) if content else {}
+        sent = request_body.optional_json(request._request)
         body = documents.members(sent, "preview", "force")
         token = body.get("preview")
         if token is not None:
@@ -133,9 +133,7 @@ def clean_name(name: str) -> str:
 
 
 def _response(policy: RetentionPolicy, status: int = 200) -> HttpResponse:
-    response = responses.json(document(policy), status)
-    response.headers["ETag"] = f'"{policy.version}"'
-    return response
+    return responses.versioned(document(policy), policy.version, status)
 
 
 def _decision(decision: Decision) -> dict[str, Any]:

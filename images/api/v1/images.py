@@ -52,8 +52,7 @@ class ImageViewSet(V1ViewSet):
         image_id = _create(request._request, caller, meta, source, fields, image)
         row = access.current(image_id)
         response = responses.spaced_json({"image": serializers.image(row, caller)}, 201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}/v1/images/{image_id}"
+        public_url.set_location(response, request._request, f"/v1/images/{image_id}")
         if row["checksum"]:
             response.headers["ETag"] = row["checksum"]
         return response

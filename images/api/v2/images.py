@@ -69,8 +69,7 @@ class ImageViewSet(ApiViewSet):
         image = lifecycle.create(fields, properties, tags, caller)
         document = serializers.image(rows.row_of(image), caller)
         response = responses.json(document, 201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}/v2/images/{image.pk}"
+        public_url.set_location(response, request._request, f"/v2/images/{image.pk}")
         response.headers["OpenStack-image-store-ids"] = store_ids
         response.headers["OpenStack-image-import-methods"] = ",".join(imports.names())
         return response

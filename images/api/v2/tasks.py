@@ -108,8 +108,7 @@ class TaskViewSet(ApiViewSet):
         wanted = ImportRequest(ImportMethod.WEB_DOWNLOAD, url, document=shown)
         task = imports.import_new(attributes, wanted, caller)
         response = responses.json(_document(_find(caller, str(task.id)), caller), 201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}{PATH}/{task.id}"
+        public_url.set_location(response, request._request, f"{PATH}/{task.id}")
         return response
 
 

@@ -124,8 +124,7 @@ class UploadsView(TusView):
             expected_digests=digests,
         )
         response = responses.nothing(201)
-        base = public_url.base(request._request)
-        response.headers["Location"] = f"{base}{_path(upload)}"
+        public_url.set_location(response, request._request, _path(upload))
         return _with_expiry(response, upload)
 
 

@@ -36,8 +36,9 @@ def created(request: Request, document: Document) -> HttpResponse:
     """
     response = responses.json(document, 201)
     if "self" in document:
-        base = public_url.base(request._request)
-        response.headers["Location"] = base + quote(document["self"], safe="/:")
+        public_url.set_location(
+            response, request._request, quote(document["self"], safe="/:")
+        )
     return response
 
 
