@@ -5,6 +5,7 @@ Each list returns its page and the marker with which the next page begins, None 
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Final
 
 from django.db.models import Q
@@ -83,10 +84,8 @@ def versions(
     has_own_rule = "get_image" in access.overrides()
     if not has_own_rule:
         matching = matching.defer(*LONG_OF_IMAGES)
-    found = list(matching[: limit + 1])
-    page = found[:limit]
-    marker = page[-1].label if len(found) > limit else None
-    return _visible(caller, page) if has_own_rule else page, marker
+    page, following = positions.first(matching, limit, attrgetter("label"))
+    return _visible(caller, page) if has_own_rule else page, following
 
 
 def events(
@@ -99,9 +98,7 @@ def events(
     matching = FamilyEvent.objects.filter(family=family.pk).order_by("pk")
     if marker is not None:
         matching = matching.filter(pk__gt=marker)
-    found = list(matching[: limit + 1])
-    page = found[:limit]
-    return page, str(page[-1].pk) if len(found) > limit else None
+    return positions.first(matching, limit)
 
 
 def _after(family: Family) -> Q:

@@ -24,6 +24,23 @@ def after(column: str, descending: bool, value: Any, tie_breaker: str, last: Any
     return Q((f"{column}__{way}e", value)) & (beyond | same)
 
 
+def _key(row: Model) -> str:
+    return str(row.pk)
+
+
+def first(
+    rows: QuerySet[Row], limit: int, marker: Callable[[Row], str] = _key
+) -> tuple[list[Row], str | None]:
+    """Return the first ``limit`` of the sorted ``rows``, and the marker with which the next page begins.
+
+    ``marker`` returns the marker for the last row of a page, by default its primary key. The result
+    has None on the last page. One query.
+    """
+    found = list(rows[: limit + 1])
+    page = found[:limit]
+    return page, marker(page[-1]) if len(found) > limit else None
+
+
 def page(
     rows: QuerySet[Row],
     limit: int,
@@ -42,6 +59,6 @@ def page(
         if len(found) <= limit:
             return visible, None
         if visible:
-            return visible, str(visible[-1].pk)
+            return visible, _key(visible[-1])
         # The link to the next page must not name a row that the caller cannot see.
         rows = rows.filter(following(found[limit - 1]))

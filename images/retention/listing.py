@@ -5,7 +5,13 @@ Each list returns its page and the marker with which the next page begins, None 
 
 from __future__ import annotations
 
-from images.models import Result, RetentionDecision, RetentionPolicy, RetentionRun
+from images.models import (
+    Result,
+    RetentionDecision,
+    RetentionPolicy,
+    RetentionRun,
+    positions,
+)
 
 
 def runs(
@@ -18,9 +24,7 @@ def runs(
     matching = policy.runs.select_related("job", "undo_job").order_by("-pk")
     if marker is not None:
         matching = matching.filter(pk__lt=marker)
-    found = list(matching[: limit + 1])
-    page = found[:limit]
-    return page, str(page[-1].pk) if len(found) > limit else None
+    return positions.first(matching, limit)
 
 
 def decisions(
@@ -33,9 +37,7 @@ def decisions(
     matching = run.decisions.order_by("pk")
     if marker is not None:
         matching = matching.filter(pk__gt=marker)
-    found = list(matching[: limit + 1])
-    page = found[:limit]
-    return page, str(page[-1].pk) if len(found) > limit else None
+    return positions.first(matching, limit)
 
 
 def result(run: RetentionRun, row: RetentionDecision) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from images import access, errors
 from images.access import Caller, Target
-from images.models import Family, RetentionPolicy, RetentionRun
+from images.models import Family, RetentionPolicy, RetentionRun, positions
 from images.retention import schedule, values
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,7 @@ def page(
     policies = RetentionPolicy.objects.order_by("name")
     if marker is not None:
         policies = policies.filter(name__gt=marker)
-    found = list(policies[: limit + 1])
-    shown = found[:limit]
-    return shown, shown[-1].name if len(found) > limit else None
+    return positions.first(policies, limit, attrgetter("name"))
 
 
 def create(caller: Caller, document: object) -> RetentionPolicy:
