@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"units"},
+    {"batches", "units"},
     {"errors", "outages", "text"},
     {"logs"},
     {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from images import cache, errors
+from images.batches import batches
 from images.duty import Duty
 from images.lifecycle import downloading
 from images.lifecycle.uploading import log
@@ -67,8 +68,7 @@ def tidy_cache() -> None:
     cache.clean()
     cache.prune()
     ids = sorted(cache.image_ids())
-    for start in range(0, len(ids), BATCH):
-        batch = ids[start : start + BATCH]
+    for batch in batches(ids, BATCH):
         images = Image.objects.filter(pk__in=batch, status__in=READABLE_STATUSES)
         cache.remove(set(batch) - set(images.values_list("pk", flat=True)))
 

@@ -18,6 +18,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F, OrderBy, QuerySet
 
+from images.batches import batches
 from images.models import (
     TRANSIENT_STATUSES,
     Image,
@@ -261,8 +262,7 @@ def _completed(page: list[Row], length: int) -> Fetched:
     characters, the page is cut before the next such row.
     """
     long = [n for n, row in enumerate(page) if row["properties"] is None]
-    for first in range(0, len(long), PORTION):
-        portion = long[first : first + PORTION]
+    for portion in batches(long, PORTION):
         texts = _texts([page[n]["id"] for n in portion])
         for n in portion:
             if length <= 0:

@@ -8,7 +8,7 @@ as soon as its deactivation is committed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from django.db.models import Exists
 from django.utils import timezone
 
 from images import access
+from images.batches import batches
 from images.models import (
     Publication,
     PublicationChange,
@@ -115,13 +116,8 @@ def renew(project: str, *, whole: bool = False) -> None:
             row.refreshed_at = timezone.now()
         row.made_for = made_for()
         row.save(update_fields=["revision", "key", "refreshed_at", "made_for"])
-        for portion in _portions(list(seen)):
+        for portion in batches(list(seen), MOST):
             PublicationChange.objects.filter(pk__in=portion).delete()
-
-
-def _portions(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), MOST):
-        yield values[start : start + MOST]
 
 
 def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
@@ -136,7 +132,7 @@ def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
         if publication is None:
             publication = Publication(family=found.family.pk, tree=project)
         changed |= _renew(publication, found)
-    for portion in _portions(list(known)):
+    for portion in batches(list(known), MOST):
         rows.filter(family__in=portion).delete()
     return changed or bool(known)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
 
+from images.batches import batches
 from images.job_queue import RunningJob
 from images.models import RetentionClock, RetentionPolicy
 from images.retention import facts
@@ -29,10 +30,10 @@ def update(policy: RetentionPolicy, job: RunningJob) -> None:
     for holder in facts.holders(policy):
         job.progress(0)
         started, stopped = _changes(all_decisions(policy, now, holder))
-        for ids in _batches(stopped):
+        for ids in batches(stopped, BATCH):
             RetentionClock.objects.filter(policy=policy.pk, image__in=ids).delete()
             job.progress(0)
-        for ids in _batches(started):
+        for ids in batches(started, BATCH):
             _start(policy, ids, now)
             job.progress(0)
 
@@ -49,11 +50,6 @@ def _changes(decisions: Iterable[Decision]) -> tuple[list[str], list[str]]:
         elif clock(fact) is None:
             started.append(fact.image)
     return started, stopped
-
-
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    for first in range(0, len(ids), BATCH):
-        yield ids[first : first + BATCH]
 
 
 def _start(policy: RetentionPolicy, ids: list[str], now: datetime) -> None:
