@@ -28,7 +28,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
 
-from images import logs, units
+from images import errors, logs, units
 from images.text import printable, printable_lines
 
 T = TypeVar("T")
@@ -298,6 +298,15 @@ def confirm(question: str, yes: bool) -> None:
         return
     if input(f"{question} Type 'yes' to go on: ").strip().lower() != "yes":
         raise CommandError("Nothing was changed.")
+
+
+@contextmanager
+def command_errors() -> Iterator[None]:
+    """A context manager that turns the errors of the service within it into CommandErrors."""
+    try:
+        yield
+    except errors.ImageError as error:
+        raise CommandError(error.for_operator()) from error
 
 
 @contextmanager

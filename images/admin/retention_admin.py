@@ -17,7 +17,6 @@ from images.admin.service_admin import ServiceAdmin
 from images.admin.service_forms import IndentedEncoder, ServiceForm
 from images.models import RetentionPolicy, RetentionRun
 from images.retention import listing, policies
-from images.retention.rules import ACTIONS
 
 RUNS = 20  # that are listed
 
@@ -179,5 +178,5 @@ def _run(run: RetentionRun) -> dict[str, Any]:
         "run": run,
         "started": formatting.ago(run.started_at),
         "status": listing.status(run),
-        "number": sum(run.counts.get(action, 0) for action in ACTIONS),
+        "number": listing.number_of_acts(run),
     }

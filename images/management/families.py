@@ -6,11 +6,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from images import access, errors, families
+from images import access, families
 from images.access import Caller, operator
-from images.console import CatalogueCommand
+from images.console import CatalogueCommand, command_errors
 from images.families import ImageChange, Outcome
 from images.models import Family
 from images.units import counted
@@ -40,11 +38,8 @@ class FamilyCommand(CatalogueCommand):
     ) -> None:
         """Run an operation on a family, and print the changes. Raises CommandError if it is refused."""
         dry_run = options["dry_run"]
-        try:
-            with families.dry_run(dry_run):
-                outcome = operation(operator("command"))
-        except errors.ImageError as error:
-            raise CommandError(error.for_operator()) from None
+        with command_errors(), families.dry_run(dry_run):
+            outcome = operation(operator("command"))
         for change in outcome.images:
             self.write_row(_line(change), image=change.image, **_facts(change))
         done = "would be changed" if dry_run else "changed"
@@ -58,10 +53,8 @@ class FamilyCommand(CatalogueCommand):
 
 def find(ref: str) -> Family:
     """Return the family with an id or a name. Raises CommandError if there is none, or several."""
-    try:
+    with command_errors():
         return access.get_family(operator("command"), ref)
-    except errors.ImageError as error:
-        raise CommandError(error.for_operator()) from None
 
 
 def _line(change: ImageChange) -> str:

@@ -14,15 +14,15 @@ from typing import Final, NamedTuple
 
 from images import units
 from images.models import READABLE_STATUSES, Status
-from images.retention.rules import DEACTIVATE, DELETE, HIDE, Rules, Stage
+from images.retention.rules import ACTIONS, DEACTIVATE, DELETE, HIDE, Rules, Stage
 
-# The decisions besides the actions HIDE, DEACTIVATE and DELETE.
+# The decisions besides the ACTIONS.
 KEEP: Final = "keep"  # a rule keeps the image
 BLOCKED: Final = "blocked"  # no rule keeps the image, but something else does
 WAIT: Final = "wait"  # the image is not kept, and its next stage is not due
 PUT_OFF: Final = "later"  # due, but the run acts on enough other images
 DONE: Final = "done"  # the image is not kept, and no stage is left
-DECISIONS: Final = (HIDE, DEACTIVATE, DELETE, PUT_OFF, WAIT, DONE, BLOCKED, KEEP)
+DECISIONS: Final = (*ACTIONS, PUT_OFF, WAIT, DONE, BLOCKED, KEEP)
 
 _WORDS: Final = {KEEP: "kept", WAIT: "waits", PUT_OFF: "later"}
 _LAST = re.compile("last-([0-9]{1,9})")
@@ -68,7 +68,7 @@ class Decision(NamedTuple):
     @property
     def is_action(self) -> bool:
         """Whether the decision changes the image."""
-        return self.decision in (HIDE, DEACTIVATE, DELETE)
+        return self.decision in ACTIONS
 
     @property
     def sentence(self) -> str:

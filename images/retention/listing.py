@@ -12,6 +12,7 @@ from images.models import (
     RetentionRun,
     positions,
 )
+from images.retention.rules import ACTIONS
 
 
 def runs(
@@ -38,6 +39,11 @@ def decisions(
     if marker is not None:
         matching = matching.filter(pk__gt=marker)
     return positions.first(matching, limit)
+
+
+def number_of_acts(run: RetentionRun) -> int:
+    """Return the number of images on which a run decided to act."""
+    return sum(run.counts.get(action, 0) for action in ACTIONS)
 
 
 def result(run: RetentionRun, row: RetentionDecision) -> str:

@@ -13,7 +13,13 @@ from django.core.management.base import CommandError
 
 from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
-from images.console import CatalogueCommand, EpilogFormatter, tidy_end, watched
+from images.console import (
+    CatalogueCommand,
+    EpilogFormatter,
+    command_errors,
+    tidy_end,
+    watched,
+)
 from images.files import ImportOptions, Outcome, Skipped, Source, find, import_source
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
@@ -76,10 +82,8 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.counts: Counter[str] = Counter()
-        try:
+        with command_errors():
             import_options = _import_options(options)
-        except errors.ImageError as error:
-            raise CommandError(error.for_operator()) from error
         with tidy_end():
             for text in options["sources"]:
                 for item in find(text, recursive=options["recursive"]):

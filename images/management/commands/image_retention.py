@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from images import errors
 from images.access import Caller, operator
-from images.console import CatalogueCommand, confirm, iso, positive_integer
+from images.console import (
+    CatalogueCommand,
+    command_errors,
+    confirm,
+    iso,
+    positive_integer,
+)
 from images.jobs import kinds
 from images.management import json_files, paused
 from images.models import Job, JobStatus, RetentionPolicy, RetentionRun
@@ -84,7 +87,7 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         caller, name = operator("command"), options["policy"]
-        with _refusals():
+        with command_errors():
             if options["undo"]:
                 self._undo(caller, options)
             elif options["load"]:
@@ -216,10 +219,10 @@ class Command(CatalogueCommand):
 
     def _runs(self, policy: RetentionPolicy) -> None:
         for run in listing.runs(policy, limit=LISTED_RUNS)[0]:
-            number = sum(run.counts.get(it, 0) for it in ACTIONS)
+            acts = counted(listing.number_of_acts(run), "image")
             self.write_row(
                 f"{run.pk} {iso(run.started_at)} {listing.status(run)} "
-                f"{counted(number, 'image')} {run.reason}".rstrip(),
+                f"{acts} {run.reason}".rstrip(),
                 run=run.pk,
                 started_at=run.started_at,
                 status=listing.status(run),
@@ -227,15 +230,6 @@ class Command(CatalogueCommand):
                 reason=run.reason,
                 refusal=run.refusal or None,
             )
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn the errors of the service within the context into CommandErrors."""
-    try:
-        yield
-    except errors.ImageError as error:
-        raise CommandError(error.for_operator()) from None
 
 
 def _summary(found: Preview) -> str:

@@ -6,11 +6,9 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import CommandError
-
-from images import errors, job_queue
+from images import job_queue
 from images.access import operator
-from images.console import CatalogueCommand
+from images.console import CatalogueCommand, command_errors
 
 
 class Command(CatalogueCommand):
@@ -25,11 +23,9 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with command_errors():
             job = job_queue.cancel(
                 options["job"], operator("command"), options["reason"]
             )
-        except errors.ImageError as error:
-            raise CommandError(error.for_operator()) from None
         done = "is being cancelled" if job.is_cancelling else "cancelled"
         self.write_row(f"Job {job.pk} {done}.", id=str(job.pk), status=job.status)

@@ -11,7 +11,13 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from images import errors
-from images.console import CatalogueCommand, EpilogFormatter, tidy_end, watched
+from images.console import (
+    CatalogueCommand,
+    EpilogFormatter,
+    command_errors,
+    tidy_end,
+    watched,
+)
 from images.management.projects import project_id
 from images.publishing import export, paths, reading, renewal, signatures, static_copy
 from images.publishing.static_copy import Method, Report
@@ -84,11 +90,8 @@ class Command(CatalogueCommand):
         method = options["method"] or Method.SHARE
         if method == Method.LINK:
             self.stderr.write(LINK_WARNING)
-        try:
-            with tidy_end():
-                report = _export(project, url, method, options)
-        except errors.ImageError as error:
-            raise CommandError(error.for_operator()) from error
+        with command_errors(), tidy_end():
+            report = _export(project, url, method, options)
         self._say(report, options["folder"])
 
     def _say(self, report: Report, folder: str) -> None:
