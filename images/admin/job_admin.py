@@ -6,7 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -23,7 +23,7 @@ from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.changelist import shown_project
 from images.admin.polled_list import FILTER, PolledAdmin
-from images.admin.shortcuts import ReasonForm, context, try_verb
+from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
 from images.jobs import kinds
 from images.models import Job, JobStatus, RetentionRun
 from images.retention import runs, undoing
@@ -217,10 +217,7 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
         return TemplateResponse(request, "admin/images/job/cancel.html", page)
     reason = form.cleaned_data["reason"]
     refused = try_verb(lambda: job_queue.cancel(job_id, get_caller(request), reason))
-    if refused:
-        messages.error(request, refused)
-    else:
-        messages.success(request, _cancelled(job))
+    add_outcome(request, refused, _cancelled(job))
     return redirect("admin:images_job_change", job_id)
 
 

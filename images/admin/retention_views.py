@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from images import errors
 from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
-from images.admin.shortcuts import ReasonForm, context, try_verb
+from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
 from images.models import (
     JobStatus,
     Result,
@@ -49,9 +49,7 @@ class RunForm(ReasonForm):
 def preview_page(request: HttpRequest, policy_id: int) -> HttpResponse:
     """Show what a run of a policy would do; a POST with the token of this preview runs it."""
     require(request)
-    policy = RetentionPolicy.objects.filter(pk=policy_id).first()
-    if policy is None:
-        raise Http404(_("There is no such retention policy."))
+    policy = _get_policy_or_404(policy_id)
     form = RunForm(request.POST or None)
     if request.method == "POST":
         require(request, RUN)
@@ -86,6 +84,13 @@ def preview_page(request: HttpRequest, policy_id: int) -> HttpResponse:
     )
 
 
+def _get_policy_or_404(policy_id: int) -> RetentionPolicy:
+    policy = RetentionPolicy.objects.filter(pk=policy_id).first()
+    if policy is None:
+        raise Http404(_("There is no such retention policy."))
+    return policy
+
+
 def _started(
     request: HttpRequest, policy: RetentionPolicy, form: RunForm
 ) -> RetentionRun | None:
@@ -117,15 +122,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     if form.is_bound:
         require(request, RUN)
         if form.is_valid():
-            reason = form.cleaned_data["reason"]
-            done = _("The run is being undone.")
-            if undoing.ends_schedule(run_id):
-                done += " " + _("The schedule of the policy has ended.")
-            refused = try_verb(
-                lambda: undoing.start(get_caller(request), run_id, reason)
-            )
-            level = messages.ERROR if refused else messages.SUCCESS
-            messages.add_message(request, level, refused or done)
+            _undo(request, run_id, form.cleaned_data["reason"])
             return redirect("admin:images_retention_run", run_id)
     marker = request.GET.get("after", "")
     page, following = listing.decisions(
@@ -153,10 +150,18 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
             ],
             following=following,
             ends_schedule=undoing.ends_schedule(found.pk),
-            can_undo=may(request, RUN) and _can_undo(found),
+            can_undo=may(request, RUN) and undoing.can_start(found),
             form=form,
         ),
     )
+
+
+def _undo(request: HttpRequest, run_id: int, reason: str) -> None:
+    done = _("The run is being undone.")
+    if undoing.ends_schedule(run_id):
+        done += " " + _("The schedule of the policy has ended.")
+    refused = try_verb(lambda: undoing.start(get_caller(request), run_id, reason))
+    add_outcome(request, refused, done)
 
 
 def _result(run: RetentionRun, row: RetentionDecision) -> str:
@@ -178,24 +183,13 @@ def _live(run: RetentionRun) -> dict[str, Any]:
     }
 
 
-def _can_undo(run: RetentionRun) -> bool:
-    is_open = RetentionRun.objects.open().filter(pk=run.pk).exists()
-    undoable: Any = RetentionDecision.objects.filter(
-        run=run, result__in=undoing.UNDOABLE
-    )
-    return not is_open and bool(undoable.exists())
-
-
 def delete(request: HttpRequest, policy_id: int) -> HttpResponse:
     """Ask whether to delete a policy; a POST deletes it."""
     require(request, DELETE)
-    policy = RetentionPolicy.objects.filter(pk=policy_id).first()
-    if policy is None:
-        raise Http404(_("There is no such retention policy."))
+    policy = _get_policy_or_404(policy_id)
     if request.method == "POST":
         refused = try_verb(lambda: policies.delete(get_caller(request), policy.name))
-        level = messages.ERROR if refused else messages.SUCCESS
-        messages.add_message(request, level, refused or _("The policy was deleted."))
+        add_outcome(request, refused, _("The policy was deleted."))
         if refused:
             return redirect("admin:images_retentionpolicy_change", policy.pk)
         return redirect("admin:images_retentionpolicy_changelist")

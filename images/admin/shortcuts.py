@@ -53,7 +53,7 @@ def get_image_or_404(image_id: str) -> Image:
 
 
 def try_verb(verb: Callable[[], Any]) -> str:
-    """Call ``verb``, a function that changes an image; return the reason if it refuses the change.
+    """Call ``verb``, a function that changes something; return the reason if it refuses the change.
 
     Returns an empty text if the change was made.
     """
@@ -64,6 +64,12 @@ def try_verb(verb: Callable[[], Any]) -> str:
     return ""
 
 
+def add_outcome(request: HttpRequest, refused: str, done: Any) -> None:
+    """Show a message on the next page: the error ``refused``, or ``done`` if ``refused`` is empty."""
+    level = messages.ERROR if refused else messages.SUCCESS
+    messages.add_message(request, level, refused or done)
+
+
 def redirect_to_image(
     request: HttpRequest, image: Image, refused: str, done: Any
 ) -> HttpResponse:
@@ -71,6 +77,5 @@ def redirect_to_image(
 
     The message is the error ``refused``, or ``done`` if ``refused`` is empty.
     """
-    level = messages.ERROR if refused else messages.SUCCESS
-    messages.add_message(request, level, refused or done)
+    add_outcome(request, refused, done)
     return redirect("admin:images_image_change", image.pk)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -40,7 +41,7 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
     policies.get_run(caller, run_id, policies.MANAGE)
     with transaction.atomic():
         run = RetentionRun.objects.select_for_update().get(pk=run_id)
-        if RetentionRun.objects.open().filter(pk=run.pk).exists():
+        if _is_open(run):
             raise errors.Conflict(
                 f"Run {run.pk} is not finished. Wait for its job, or cancel the job."
             )
@@ -59,14 +60,27 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
         return job
 
 
+def can_start(run: RetentionRun) -> bool:
+    """Return whether a run is finished, and has changed images that are left. Two queries."""
+    return not _is_open(run) and _undoable(run).exists()
+
+
 def ends_schedule(run_id: int) -> bool:
     """Return whether the undo of a run would end the schedule of its policy. One query."""
     scheduled = RetentionPolicy.objects.filter(next_run_at__isnull=False)
     return bool(scheduled.filter(runs=run_id).exists())
 
 
+def _is_open(run: RetentionRun) -> bool:
+    return RetentionRun.objects.open().filter(pk=run.pk).exists()
+
+
+def _undoable(run: RetentionRun) -> QuerySet[RetentionDecision]:
+    return run.decisions.filter(result__in=UNDOABLE)
+
+
 def _check_undoable(run: RetentionRun) -> None:
-    rows = run.decisions.filter(result__in=UNDOABLE)
+    rows = _undoable(run)
     if not rows.exists():
         raise errors.Conflict(
             f"Run {run.pk} is undone already."
@@ -89,7 +103,7 @@ def _check_undoable(run: RetentionRun) -> None:
 def carry_out(job: RunningJob) -> Mapping[str, object]:
     """Carry out the job of an undo: return the images of the run that nobody has touched since."""
     run = RetentionRun.objects.get(pk=job.arguments["run"])
-    rows = run.decisions.filter(result__in=UNDOABLE).order_by("-pk")
+    rows = _undoable(run).order_by("-pk")
     change = partial(_undo, job, f"undo of run {run.pk} of {run.name}")
     counts = each(job, run, rows, change, Result.NOT_UNDONE)
     RetentionRun.objects.filter(pk=run.pk).update(undone_at=timezone.now())
