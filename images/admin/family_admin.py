@@ -20,7 +20,7 @@ from images.admin.actions import get_caller, may
 from images.admin.add_views import projects
 from images.admin.changelist import shown_project
 from images.admin.service_admin import ServiceAdmin
-from images.admin.service_forms import IndentedEncoder, ServiceForm
+from images.admin.service_forms import JsonField, ServiceForm
 from images.families import listing, values
 from images.models import Family, FamilyEvent, FamilyVersion, Image, RetentionPolicy
 
@@ -76,15 +76,14 @@ class FamilyForm(ServiceForm):
         choices=_policies,
         help_text=_("Only this policy looks at the images of the family."),
     )
-    template = forms.JSONField(
+    template = JsonField(
         label=_("Template"),
         required=False,
-        encoder=IndentedEncoder,
         help_text=_(
             "JSON with properties, tags, min_disk, min_ram, template_wins and scs: what an "
             "image gets when it joins."
         ),
-        widget=forms.Textarea(attrs={"rows": 6, "cols": 80, "spellcheck": "false"}),
+        rows=6,
     )
 
     class Meta:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from images.admin.actions import get_caller
 from images.admin.changelist import shown_project
-from images.admin.service_forms import IndentedEncoder, ServiceForm
+from images.admin.service_forms import JsonField, ServiceForm
 from images.metadefs import files, namespaces, trees
 from images.models import MetadefNamespace
 
@@ -31,15 +31,15 @@ CONTENT = ("resource_type_associations", "properties", "objects", "tags")
 class NamespaceForm(ServiceForm):
     """The form with the attributes of a namespace, and its content as JSON."""
 
-    content = forms.JSONField(
+    content = JsonField(
         label=gettext_lazy("Content"),
         required=False,
-        encoder=IndentedEncoder,
         help_text=gettext_lazy(
             "JSON with resource_type_associations, properties, objects and tags, as in the "
             "files of metadefs_export."
         ),
-        widget=forms.Textarea(attrs={"rows": 30, "cols": 100, "spellcheck": "false"}),
+        rows=30,
+        cols=100,
     )
 
     class Meta:

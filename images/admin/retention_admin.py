@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -14,29 +13,11 @@ from images.access import Caller
 from images.admin import formatting, retention_views
 from images.admin.actions import may
 from images.admin.service_admin import ServiceAdmin
-from images.admin.service_forms import IndentedEncoder, ServiceForm
+from images.admin.service_forms import JsonField, ServiceForm
 from images.models import RetentionPolicy, RetentionRun
 from images.retention import listing, policies
 
 RUNS = 20  # that are listed
-
-
-class JsonField(forms.JSONField):
-    """A form field for JSON text, which is empty for no value."""
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return the text of a value (called by Django)."""
-        return "" if value is None else super().prepare_value(value)
-
-
-def _json(label: Any, help_text: Any, rows: int = 3, **options: Any) -> Any:
-    return JsonField(
-        label=label,
-        help_text=help_text,
-        encoder=IndentedEncoder,
-        widget=forms.Textarea(attrs={"rows": rows, "cols": 80, "spellcheck": "false"}),
-        **options,
-    )
 
 
 class RetentionPolicyForm(ServiceForm):
@@ -44,29 +25,33 @@ class RetentionPolicyForm(ServiceForm):
 
     caller: Caller
 
-    scope = _json(
-        _("Scope"),
-        _(
+    scope = JsonField(
+        label=_("Scope"),
+        help_text=_(
             'JSON: {"families": [names or ids]}, {"projects": [names or ids]} or '
             '{"everything": true}.'
         ),
     )
-    select = _json(
-        _("Selection"),
-        _("JSON with tags, name (a pattern), disk_format, visibility and properties."),
+    select = JsonField(
+        label=_("Selection"),
+        help_text=_(
+            "JSON with tags, name (a pattern), disk_format, visibility and properties."
+        ),
         required=False,
     )
-    keep = _json(
-        _("Keep"),
-        _(
+    keep = JsonField(
+        label=_("Keep"),
+        help_text=_(
             'JSON with rules, of which one is enough: {"last": 3, "newer_than": "90d", "labels": '
             '["*-lts"], "tags": ["keep"], "until_property": "provided_until"}.'
         ),
         rows=6,
     )
-    actions = _json(
-        _("Actions"),
-        _('JSON: [{"hide": "0d"}, {"deactivate": "30d"}, {"delete": "90d"}].'),
+    actions = JsonField(
+        label=_("Actions"),
+        help_text=_(
+            'JSON: [{"hide": "0d"}, {"deactivate": "30d"}, {"delete": "90d"}].'
+        ),
         rows=5,
         required=False,
     )

@@ -18,6 +18,19 @@ class IndentedEncoder(json.JSONEncoder):
         super().__init__(**options | {"indent": 2})
 
 
+class JsonField(forms.JSONField):
+    """A form field for JSON text in ``rows`` lines of ``cols`` characters; empty for no value."""
+
+    def __init__(self, *, rows: int = 3, cols: int = 80, **options: Any) -> None:
+        attributes = {"rows": rows, "cols": cols, "spellcheck": "false"}
+        widget = forms.Textarea(attrs=attributes)
+        super().__init__(encoder=IndentedEncoder, widget=widget, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of a value (called by Django)."""
+        return "" if value is None else super().prepare_value(value)
+
+
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A model form that creates or changes its object by the service, as it is validated.
 

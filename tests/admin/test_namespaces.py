@@ -48,6 +48,12 @@ def test_the_content_of_a_namespace_has_a_line_for_each_member(
     assert "{\n  &quot;resource_type_associations&quot;: [\n" in page
 
 
+def test_the_content_of_a_new_namespace_is_empty_at_first(root: Client) -> None:
+    shown = root.get(f"{LIST}add/").context["adminform"].form
+
+    assert shown["content"].value() == ""
+
+
 def test_a_namespace_is_added(root: Client) -> None:
     content = {"properties": {"size": SIZE}, "tags": [{"name": "fast"}]}
 
