@@ -19,7 +19,7 @@ DECIDING: Final = ("scope", "select", "group_by", "keep", "shared", "actions")
 
 
 class SharedImages(models.TextChoices):
-    """What a policy does with images that another project has accepted."""
+    """The ways in which a policy treats images that another project has accepted."""
 
     KEEP = "keep", _("kept")
     ACT = "act", _("acted on like others")
@@ -122,7 +122,7 @@ class RunQuerySet(models.QuerySet["RetentionRun"]):
     """Filters that select runs."""
 
     def open(self) -> Self:
-        """Select the runs of which a job, or that of their undo, waits or works."""
+        """Select the runs with a job that waits or runs: their own, or the job that undoes them."""
         statuses = [status.value for status in OPEN_JOBS]
         return self.filter(
             Q(job__status__in=statuses) | Q(undo_job__status__in=statuses)

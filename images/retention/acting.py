@@ -88,22 +88,21 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     if run.policy_id is not None:
         clocks.update(policy, job)
     planned = run.decisions.filter(result=Result.PLANNED).order_by("pk")
-    counts = each(job, run, planned, partial(_act, policy, job, run), Result.SKIPPED)
+    counts = each(job, run, planned, partial(_act, policy, job), Result.SKIPPED)
     RetentionRun.objects.filter(pk=run.pk).update(finished_at=timezone.now())
     return {"run": run.pk, **counts}
 
 
+def reason_for(job: RunningJob, cause: str) -> str:
+    """Return the reason of an event: ``cause``, after the reason that the job's request gave, if any."""
+    return f"{job.reason} ({cause})" if job.reason else cause
+
+
 def _act(
-    policy: RetentionPolicy,
-    job: RunningJob,
-    run: RetentionRun,
-    row: RetentionDecision,
-    actor: Caller,
+    policy: RetentionPolicy, job: RunningJob, row: RetentionDecision, actor: Caller
 ) -> None:
     step = partial(_checked, policy, job, row)
-    reason = f"{row.decision}: {row.because}"
-    if run.reason:
-        reason = f"{run.reason} ({reason})"
+    reason = reason_for(job, f"{row.decision}: {row.because}")
     _VERBS[row.decision](row.image_id, actor, reason, step=step)
 
 

@@ -1,4 +1,4 @@
-"""The clocks of a policy: since when it does not keep an image. Runs start and stop them."""
+"""Clocks of a policy: each has the time since which it does not keep an image. Runs start and stop them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _DATE_LENGTH: Final = len("2026-01-31")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What decisions need to know about an image."""
+    """The facts about an image on which decisions depend."""
 
     image: str  # id
     name: str
@@ -58,7 +58,7 @@ class Fact:
 
 
 class Decision(NamedTuple):
-    """What a policy does with an image, and why."""
+    """The decision of a policy on an image, with its reason."""
 
     fact: Fact
     decision: str  # one of DECISIONS
@@ -107,10 +107,10 @@ def decide(rules: Rules, group: Collection[Fact], now: datetime) -> list[Decisio
 
 
 def clock(fact: Fact) -> datetime | None:
-    """Return since when the policy has not kept the image, as far as its runs know.
+    """Return the time since which the policy has not kept the image, as far as its runs know.
 
-    None: no run has seen that; also if somebody has reverted the policy's last action since then:
-    the image gets all the time of the stages again.
+    None if no run has seen that, or if somebody has reverted the policy's last action since then:
+    the image then gets all the time of the stages again.
     """
     reverted = {
         HIDE: not (fact.hidden or fact.family),

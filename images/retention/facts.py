@@ -57,7 +57,7 @@ Row = dict[str, Any]
 
 
 class Holder(NamedTuple):
-    """Whose images are grouped together: a family's, or those of a project without a family."""
+    """The holder of images that are grouped together: a family, or a project for its images in no family."""
 
     family: UUID | None
     owner: str | None  # id of the project; None for a family
@@ -76,8 +76,8 @@ def groups(
     """Yield the groups of images that a policy looks at, with what it needs to know. One query.
 
     An image of a family is in the group of its family; the others are grouped within their
-    project. In memory is one project's or one family's images at a time. ``holder``: only the
-    images of this one.
+    project. Only the images of one project or family are in memory at a time. With a ``holder``
+    there are only its images.
     """
     images = _images(policy)
     if holder is not None:
@@ -127,7 +127,7 @@ def _in_group(policy: RetentionPolicy, value: str) -> Q:
 
 
 def _images(policy: RetentionPolicy) -> QuerySet[Image]:
-    """Return the images that a policy looks at, but for the pattern of names.
+    """Return the images that a policy looks at, before the pattern of names is applied.
 
     A family that names a policy is looked at by this policy only.
     """

@@ -1,4 +1,4 @@
-"""What a run of a policy would do now. Nothing here changes anything."""
+"""Previews: the decisions of a policy, and what a run would do now. Nothing here changes anything."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def start(
 def store(
     policy: RetentionPolicy, found: Preview, caller: Caller, reason: str
 ) -> RetentionRun:
-    """Store a run with its decisions, and request its job, in a transaction of the caller."""
+    """Store a run with its decisions, and request its job. Needs an open transaction."""
     run = new(policy, found, caller, reason)
     run.save(force_insert=True)
     RetentionDecision.objects.bulk_create(
@@ -70,7 +70,7 @@ def store(
 def new(
     policy: RetentionPolicy, found: Preview, caller: Caller, reason: str
 ) -> RetentionRun:
-    """Return a run that is not saved."""
+    """Return a new run of a policy, with the numbers of its decisions. The run is not saved."""
     return RetentionRun(
         policy=policy,
         name=policy.name,

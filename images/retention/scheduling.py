@@ -19,8 +19,8 @@ from images.retention.preview import Preview, preview
 
 log = logging.getLogger(__name__)
 
-KEPT: Final = timedelta(days=365)  # runs
-RETRIED: Final = timedelta(hours=1)  # after an error
+KEPT: Final = timedelta(days=365)  # how long runs are kept
+RETRIED: Final = timedelta(hours=1)  # the delay after an error
 # What becomes of a time of a schedule.
 STARTED: Final = "started"
 REFUSED: Final = "refused"
@@ -31,10 +31,10 @@ FAILED: Final = "failed"
 def start_due() -> None:
     """Start the runs of the policies whose time has come, each in one worker.
 
-    A time that no worker was there for is made up for once. A run that would act on too large a
-    share of the images is stored with the reason, and does nothing. A policy that cannot be run,
-    for example because a newer release has stored values that this one does not know, keeps no
-    other from its run.
+    For times of a schedule at which there was no worker, the next worker starts one run. A run that
+    would act on too large a share of the images is stored with the reason, and does nothing. A
+    policy that cannot be run, for example because a newer release has stored values that this one
+    does not know, keeps no other from its run.
     """
     for result in (STARTED, REFUSED, SKIPPED, FAILED):  # shown before the first run
         _count(result, by=0)

@@ -24,7 +24,7 @@ from images.models import (
     RetentionRun,
 )
 from images.retention import policies
-from images.retention.acting import Skipped, each, set_hidden
+from images.retention.acting import Skipped, each, reason_for, set_hidden
 from images.retention.rules import DEACTIVATE, DELETE, HIDE
 
 UNDO: Final = "retention-undo"  # kind of jobs
@@ -104,15 +104,14 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     """Carry out the job of an undo: return the images of the run that nobody has touched since."""
     run = RetentionRun.objects.get(pk=job.arguments["run"])
     rows = _undoable(run).order_by("-pk")
-    change = partial(_undo, job, f"undo of run {run.pk} of {run.name}")
+    reason = reason_for(job, f"undo of run {run.pk} of {run.name}")
+    change = partial(_undo, job, reason)
     counts = each(job, run, rows, change, Result.NOT_UNDONE)
     RetentionRun.objects.filter(pk=run.pk).update(undone_at=timezone.now())
     return {"run": run.pk, **counts}
 
 
 def _undo(job: RunningJob, reason: str, row: RetentionDecision, actor: Caller) -> None:
-    if job.reason:
-        reason = f"{job.reason} ({reason})"
     step = partial(_checked, job, row)
     _VERBS[row.decision](row.image_id, actor, reason, step=step)
 
