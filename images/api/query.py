@@ -98,6 +98,12 @@ def page_length(params: Mapping[str, str]) -> int:
     return min(number, MAX_LIMIT)
 
 
+def number_marker(params: Mapping[str, str]) -> int | None:
+    """Return the parameter ``marker`` of a list whose markers are numbers; None without it. Raises Invalid."""
+    marker = params.get("marker")
+    return None if marker is None else integer("marker", marker)
+
+
 def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Order:
     """Convert (sort key, direction) pairs to (column, descending) pairs.
 

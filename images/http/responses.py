@@ -100,6 +100,11 @@ def second(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def second_or_none(moment: datetime | None) -> str | None:
+    """Format a time as ``second`` does; None stays None."""
+    return None if moment is None else second(moment)
+
+
 def _error_form(request: HttpRequest) -> str:
     """Return the media type of an error response: HTML, JSON or plain text, as Accept prefers.
 

@@ -162,10 +162,9 @@ class FamilyViewSet(ApiViewSet):
         """Return a page of a family's events, oldest first."""
         caller, params = get_caller(request), request.query_params
         found = get_family(request, family)
-        after = params.get("marker")
         page, marker = listing.events(
             found,
-            marker=None if after is None else query.integer("marker", after),
+            marker=query.number_marker(params),
             limit=query.page_length(params),
         )
         is_own = access.owns(caller, found.owner)

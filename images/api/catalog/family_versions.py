@@ -109,14 +109,14 @@ def _response(outcome: Outcome, status: int = 200) -> HttpResponse:
 
 
 def _document(version: FamilyVersion, current: int | None) -> dict[str, Any]:
-    image, promoted_at = version.image, version.promoted_at
+    image = version.image
     return {
         "label": version.label,
         "image": image.pk,
         "state": version.state(current),
         "build_date": version.build_date.isoformat(),
         "added_at": responses.second(version.added_at),
-        "promoted_at": promoted_at and responses.second(promoted_at),
+        "promoted_at": responses.second_or_none(version.promoted_at),
         "withdrawn": version.withdrawn,
         "note": version.note,
         "status": image.status,

@@ -30,7 +30,7 @@ class ImageDigestViewSet(ApiViewSet):
         image = access.get_image(get_caller(request), image_id)
         report = known_digests.report(image)
         for name in ("verified_at", "stored_verified_at"):
-            report[name] = report[name] and responses.second(report[name])
+            report[name] = responses.second_or_none(report[name])
         return responses.json(report)
 
 

@@ -89,7 +89,7 @@ def _summary(job: Job) -> dict[str, Any]:
             "total": job.progress_total,
             "unit": job.progress_unit,
         },
-        **{name: time and responses.second(time) for name, time in times.items()},
+        **{name: responses.second_or_none(time) for name, time in times.items()},
         "cancelling": job.is_cancelling,
         "error": {"code": job.error_code, "message": job.error}
         if job.error_code

@@ -118,10 +118,9 @@ class RetentionPolicyViewSet(ApiViewSet):
 
 def document(policy: RetentionPolicy) -> dict[str, Any]:
     """Return a retention policy as a JSON object."""
-    planned = policy.next_run_at
     return values.document(policy) | {
         "version": policy.version,
-        "next_run_at": planned and responses.second(planned),
+        "next_run_at": responses.second_or_none(policy.next_run_at),
         "created_at": responses.second(policy.created_at),
         "updated_at": responses.second(policy.updated_at),
     }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -34,7 +32,7 @@ class RetentionRunViewSet(ApiViewSet):
         query.check_text(params)
         policy = policies.get(get_caller(request), clean_name(name))
         page, marker = listing.runs(
-            policy, marker=_number(params), limit=query.page_length(params)
+            policy, marker=query.number_marker(params), limit=query.page_length(params)
         )
         links = query.links(f"{RETENTION}/{policy.name}/runs", params, marker)
         return responses.json({"runs": [_document(run) for run in page], **links})
@@ -45,7 +43,7 @@ class RetentionRunViewSet(ApiViewSet):
         query.check_text(params)
         found = _get(request, name, run)
         page, marker = listing.decisions(
-            found, marker=_number(params), limit=query.page_length(params)
+            found, marker=query.number_marker(params), limit=query.page_length(params)
         )
         links = query.links(f"{RETENTION}/{found.name}/runs/{found.pk}", params, marker)
         shown = [_decision(row) for row in page]
@@ -69,11 +67,6 @@ def _get(request: Request, name: str, run: str) -> RetentionRun:
     return found
 
 
-def _number(params: Mapping[str, str]) -> int | None:
-    marker = params.get("marker")
-    return None if marker is None else query.integer("marker", marker)
-
-
 def _document(run: RetentionRun) -> dict[str, Any]:
     times = ("started_at", "finished_at", "undone_at")
     return {
@@ -89,7 +82,7 @@ def _document(run: RetentionRun) -> dict[str, Any]:
         "refusal": run.refusal or None,
         "job": run.job_id and str(run.job_id),
         "undo_job": run.undo_job_id and str(run.undo_job_id),
-        **{name: _time(getattr(run, name)) for name in times},
+        **{name: responses.second_or_none(getattr(run, name)) for name in times},
     }
 
 
@@ -105,9 +98,5 @@ def _decision(row: RetentionDecision) -> dict[str, Any]:
         "result": row.result,
         "blocked_by": row.blocked_by or None,
         "error": row.error or None,
-        "changed_at": _time(row.changed_at),
+        "changed_at": responses.second_or_none(row.changed_at),
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else responses.second(moment)

@@ -50,7 +50,7 @@ class ImageHistoryViewSet(ApiViewSet):
         page = history.events(
             image_id,
             **_filters(params),
-            after=_marker(params),
+            after=query.number_marker(params),
             limit=query.page_length(params),
         )
         # A new owner must not read the values that the image had under its earlier owner.
@@ -87,12 +87,6 @@ def _interface(text: str) -> str:
             f"The interface must be one of: {', '.join(access.INTERFACES)}."
         )
     return text
-
-
-def _marker(params: Params) -> int | None:
-    if "marker" not in params:
-        return None
-    return query.integer("marker", params["marker"])
 
 
 def _next(image_id: str, params: Params, last: int) -> str:

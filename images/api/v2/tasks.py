@@ -224,7 +224,7 @@ def _type(transfer: Transfer) -> str:
 def _document(transfer: Transfer, caller: Caller) -> dict[str, Any]:
     """Return a task as a JSON object of ``/v2/tasks``."""
     times = {
-        name: time and responses.second(time) for name, time in _times(transfer).items()
+        name: responses.second_or_none(time) for name, time in _times(transfer).items()
     }
     path = f"{PATH}/{transfer.task_id}"
     links = {"self": path, "schema": "/v2/schemas/task"}
