@@ -17,7 +17,7 @@ from images.admin.service_forms import JsonField, ServiceForm
 from images.models import RetentionPolicy, RetentionRun
 from images.retention import listing, policies
 
-RUNS = 20  # that are listed
+LISTED_RUNS = 20
 
 
 class RetentionPolicyForm(ServiceForm):
@@ -152,7 +152,7 @@ class RetentionPolicyAdmin(ServiceAdmin):
         """Show the form, and for a policy that exists its last runs."""
         policy = context.get("original")
         if policy is not None:
-            runs, _ = listing.runs(policy, limit=RUNS)
+            runs, _ = listing.runs(policy, limit=LISTED_RUNS)
             context["runs"] = [_run(run) for run in runs]
             context["can_delete"] = may(request, "images.delete_retentionpolicy")
         return super().render_change_form(request, context, *args, **options)
