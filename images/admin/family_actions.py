@@ -35,11 +35,7 @@ Operation = Callable[[Caller, str, Mapping[str, Any]], Outcome]
 class FamilyReasonForm(ReasonForm):
     """The form for the reason of an action on a family."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["reason"].help_text = gettext_lazy(
-            "Recorded in the histories of the family and its images."
-        )
+    recorded = gettext_lazy("Recorded in the histories of the family and its images.")
 
 
 class RollbackForm(FamilyReasonForm):

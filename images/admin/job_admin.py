@@ -57,9 +57,7 @@ class JobKindFilter(admin.SimpleListFilter):
 class JobReasonForm(ReasonForm):
     """The form for the reason why a job is cancelled."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["reason"].help_text = _("Shown with the job.")
+    recorded = _("Shown with the job.")
 
 
 class JobAdmin(PolledAdmin):

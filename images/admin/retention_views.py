@@ -34,7 +34,13 @@ RUN = "images.run_retentionpolicy"  # permissions
 DELETE = "images.delete_retentionpolicy"
 
 
-class RunForm(ReasonForm):
+class RunReasonForm(ReasonForm):
+    """The form for the reason of a run, or of the undo of a run."""
+
+    recorded = gettext_lazy("Recorded in the histories of the images.")
+
+
+class RunForm(RunReasonForm):
     """The form that runs what a preview has shown."""
 
     preview = forms.CharField(widget=forms.HiddenInput, max_length=64)
@@ -118,7 +124,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
     found = run.filter(pk=run_id).first()
     if found is None:
         raise Http404(_("There is no such run of a retention policy."))
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = RunReasonForm(request.POST if request.method == "POST" else None)
     if form.is_bound:
         require(request, RUN)
         if form.is_valid():

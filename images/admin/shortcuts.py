@@ -18,18 +18,19 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """A form in which the user gives a reason for an action; the image's history records it."""
+    """A form in which the user gives a reason for an action; ``recorded`` says where it is kept."""
 
+    recorded: Any = gettext_lazy("Recorded in the image's history.")
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("Recorded in the image's history."),
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
         """Create the form. As the ``first`` form on a page it gets the keyboard focus."""
         super().__init__(data)
+        self.fields["reason"].help_text = self.recorded
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
 

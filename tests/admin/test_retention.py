@@ -106,6 +106,7 @@ def test_a_preview_is_run_and_the_run_undone(
     page = f"{POLICIES}{policy.pk}/preview/"
     shown = root.get(page)
     assert "2 days old, 2nd of 2, no rule keeps it (last 1)" in text(shown)
+    assert "Recorded in the histories of the images." in text(shown)
     token = shown.context["found"].token
 
     response = root.post(page, {"preview": token, "reason": "tidy up"})
