@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller
-from images.access.rules import Target, check, check_shown, overrides, rule_allows
+from images.access.rules import Target, check, check_shown, shown
 from images.models import MetadefNamespace, NamespaceVisibility
 
 SHOW = "get_metadef_namespace"
@@ -37,9 +37,7 @@ def shown_namespaces(
     caller: Caller, page: Sequence[MetadefNamespace]
 ) -> list[MetadefNamespace]:
     """Return the namespaces of ``page`` that the policy file does not hide from the caller."""
-    if SHOW not in overrides():
-        return list(page)
-    return [it for it in page if rule_allows(caller, SHOW, namespace_target(it))]
+    return shown(caller, page, SHOW, namespace_target)
 
 
 def get_namespace(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 
@@ -19,6 +19,7 @@ from images.models import Image, rows
 # The object of a rule: the row of an image, or the attributes of an image to be created.
 Target = Mapping[str, Any]
 Rule = Callable[[Caller, Target], bool]
+T = TypeVar("T")
 
 
 def _owns(caller: Caller, image: Target) -> bool:
@@ -307,6 +308,19 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
     if not shown(caller, image):
         return False
     return RULES[action](caller, image)
+
+
+def shown(
+    caller: Caller, page: Sequence[T], show: str, target: Callable[[T], Target]
+) -> list[T]:
+    """Return those rows of ``page`` that the rule ``show`` allows the caller to see.
+
+    The rows are already those that the caller can see by default: the rule hides some of them only
+    if the policy file overrides it. ``target`` returns the values of a row that rules check.
+    """
+    if show not in overrides():
+        return list(page)
+    return [row for row in page if rule_allows(caller, show, target(row))]
 
 
 def named_rule(name: str) -> Rule | None:

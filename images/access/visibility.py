@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from images import errors
 from images.access.caller import Caller, implied
-from images.access.rules import check_shown, overrides, rule_allows
+from images.access.rules import check_shown, rule_allows, shown
 from images.models import Image, Member, rows
 from images.models.rows import Row
 from images.models.statements import IMAGE_ID, Statement
@@ -74,14 +74,8 @@ def require(caller: Caller, action: str, image: Row) -> None:
 
 
 def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
-    """Return those rows of a page of images that the rule get_image allows the caller to see.
-
-    The rows are already those that the caller can see by default: the rule hides some of them only
-    if the policy file overrides it.
-    """
-    if "get_image" not in overrides():
-        return list(page)
-    return [image for image in page if rule_allows(caller, "get_image", image)]
+    """Return those rows of a page of images that the rule get_image allows the caller to see."""
+    return shown(caller, page, "get_image", lambda row: row)
 
 
 def get_image(
