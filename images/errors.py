@@ -10,6 +10,8 @@ from typing import Final
 
 # Characters. An object store names the key twice, then says why.
 MOST_OF_CAUSE: Final = 600
+# The message for an exception that no part of the service expects.
+SERVICE_FAILED: Final = "The service failed. The operator finds the reason in its log."
 
 
 class ImageError(Exception):

@@ -14,10 +14,11 @@ from gunicorn.util import http_date  # type: ignore[import-untyped]
 
 from imagecatalog.web import measuring
 from imagecatalog.web.connection import LimitRequestBody
+from images.errors import SERVICE_FAILED
 from images.http import client_address, responses
 from images.http.request_ids import HEADER, request_id_of
 
-SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
+FAILED: Final = 500, SERVICE_FAILED
 LOGGED: Final = 200  # characters of what was malformed
 
 
@@ -133,7 +134,7 @@ def _refusal(exc: Exception) -> tuple[int, str]:
     """Return the status code and the message with which to answer an error; 500 if it is unknown."""
     sent_by_us = errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
     if isinstance(exc, (*sent_by_us, errors.ConfigurationProblem)):
-        return SERVICE_FAILED
+        return FAILED
     if isinstance(exc, errors.InvalidRequestMethod) and TOKEN_RE.fullmatch(exc.method):
         return 501, "The method of the request is not implemented."
     if isinstance(exc, errors.InvalidHTTPVersion) and isinstance(exc.version, tuple):
@@ -143,7 +144,7 @@ def _refusal(exc: Exception) -> tuple[int, str]:
     for kind in type(exc).__mro__:
         if kind in REFUSALS:
             return REFUSALS[kind]
-    return SERVICE_FAILED
+    return FAILED
 
 
 def _named(header: str) -> str:

@@ -16,7 +16,6 @@ REASONS = responses | {
     413: "Request Entity Too Large",
     416: "Requested Range Not Satisfiable",
 }
-SERVICE_FAILED = "The service failed. The operator finds the reason in its log."
 RETRY_SECONDS = 5  # for Retry-After while the service is busy (RFC 9110, 10.2.3)
 
 HTML, JSON, TEXT = "text/html", "application/json", "text/plain"

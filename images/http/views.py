@@ -176,7 +176,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """Return the response 500 without internal details, or 503 if the database is unavailable."""
     if outage := current_outage():
         return unavailable(responses.error(request, 503, outages.sentence(outage)))
-    return responses.error(request, 500, responses.SERVICE_FAILED)
+    return responses.error(request, 500, errors.SERVICE_FAILED)
 
 
 def current_outage() -> BaseException | None:

@@ -17,7 +17,6 @@ from images.models import Job, JobStatus
 log = logging.getLogger(__name__)
 
 TEMPORARY: Final = (errors.StoreError, errors.StoreFull, errors.LimitsUnknown)
-FAILED: Final = "The service failed. The operator finds the reason in its log."
 
 
 def next_waiting(
@@ -68,5 +67,5 @@ def carry_out(
             outage = errors.StoreError(outages.sentence(error))
             leases.give_back(job, outage, failed=True)
         else:
-            leases.end(job, JobStatus.FAILED, leases.INTERNAL, FAILED)
+            leases.end(job, JobStatus.FAILED, leases.INTERNAL, errors.SERVICE_FAILED)
     return True
