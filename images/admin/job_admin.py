@@ -6,7 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,14 +18,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from images import job_queue
+from images import errors, job_queue
 from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.changelist import shown_project
 from images.admin.polled_list import FILTER, PolledAdmin
-from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
+from images.admin.shortcuts import ReasonForm, context
 from images.jobs import kinds
-from images.models import Job, JobStatus, RetentionRun
+from images.models import Job, RetentionRun
 from images.retention import runs, undoing
 
 CANCEL = "images.cancel_job"  # permission
@@ -214,15 +214,19 @@ def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
         )
         return TemplateResponse(request, "admin/images/job/cancel.html", page)
     reason = form.cleaned_data["reason"]
-    refused = try_verb(lambda: job_queue.cancel(job_id, get_caller(request), reason))
-    add_outcome(request, refused, _cancelled(job))
+    try:
+        job = job_queue.cancel(job_id, get_caller(request), reason)
+    except errors.ImageError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _cancelled(job))
     return redirect("admin:images_job_change", job_id)
 
 
 def _cancelled(job: Job) -> str:
-    if job.status == JobStatus.WAITING:
-        return gettext("The job was cancelled.")
-    return gettext("The job ends as soon as its worker notices.")
+    if job.is_cancelling:
+        return gettext("The job ends as soon as its worker notices.")
+    return gettext("The job was cancelled.")
 
 
 def _json(value: object) -> SafeString | str:
