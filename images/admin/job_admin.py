@@ -22,8 +22,9 @@ from images import errors, job_queue
 from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.changelist import shown_project
-from images.admin.polled_list import FILTER, PolledAdmin
+from images.admin.polled_list import FILTER, PolledAdmin, PolledList
 from images.admin.shortcuts import ReasonForm, context
+from images.job_queue.listing import LONG
 from images.jobs import kinds
 from images.models import Job, RetentionRun
 from images.retention import runs, undoing
@@ -52,6 +53,17 @@ class JobKindFilter(admin.SimpleListFilter):
         """Return the jobs of the chosen kind; all of them without a choice."""
         chosen = self.value()
         return queryset.filter(kind=chosen) if chosen else queryset
+
+
+class JobList(PolledList):
+    """The list of jobs in the admin."""
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: Any = None
+    ) -> QuerySet[Job]:
+        """Return the jobs that match, without their arguments and results, which can be long."""
+        rows: QuerySet[Job] = super().get_queryset(request, exclude_parameters)
+        return rows.defer(*LONG)
 
 
 class JobReasonForm(ReasonForm):
@@ -103,6 +115,10 @@ class JobAdmin(PolledAdmin):
         """Return the jobs, each with its project's name."""
         rows: QuerySet[Job] = super().get_queryset(request)
         return rows.annotate(shown_owner=shown_project("project"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PolledList]:
+        """Return JobList, the class of the list of jobs."""
+        return JobList
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the pages about jobs, and of the document that they poll."""

@@ -157,3 +157,13 @@ def test_the_list_asks_as_often_for_many_as_for_few(
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_the_list_does_not_read_the_long_columns_of_jobs(
+    root: Client, make: Callable[..., Job]
+) -> None:
+    make("succeeded")
+
+    (job,) = root.get(JOBS).context["cl"].result_list
+
+    assert job.get_deferred_fields() == {"arguments", "result"}
