@@ -22,7 +22,7 @@ from images import errors, job_queue
 from images.admin import formatting, polling
 from images.admin.actions import get_caller, may, require
 from images.admin.changelist import shown_project
-from images.admin.polled_list import FILTER, PolledAdmin, PolledList
+from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin, PolledList
 from images.admin.shortcuts import ReasonForm, context
 from images.job_queue.listing import LONG
 from images.jobs import kinds
@@ -30,12 +30,6 @@ from images.models import Job, RetentionRun
 from images.retention import runs, undoing
 
 CANCEL = "images.cancel_job"  # permission
-
-
-class JobStatusFilter(admin.ChoicesFieldListFilter):
-    """The filter of the list of jobs by status."""
-
-    template = FILTER
 
 
 class JobKindFilter(admin.SimpleListFilter):
@@ -86,7 +80,7 @@ class JobAdmin(PolledAdmin):
         "error",
     )
     list_display_links = ("kind_shown",)
-    list_filter = (("status", JobStatusFilter), JobKindFilter)
+    list_filter = (("status", ChoicesFilter), JobKindFilter)
     search_fields = ("^id", "=project", "=actor")
     search_help_text = _("The id of a job, of a project or of a user.")
     ordering = ("-created_at", "-pk")

@@ -17,6 +17,12 @@ from images.admin.changelist import CappedPaginator
 FILTER = "admin/images/polled/filter.html"
 
 
+class ChoicesFilter(admin.ChoicesFieldListFilter):
+    """The filter of a list by a column with choices, such as the kind of a transfer."""
+
+    template = FILTER
+
+
 class PolledList(ChangeList):
     """A list of transfers or jobs. The page reloads when polling finds that one has changed."""
 

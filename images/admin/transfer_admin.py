@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from images import stores
 from images.admin import formatting, polling
 from images.admin.actions import ACTIONS, may
-from images.admin.polled_list import FILTER, PolledAdmin
+from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin
 from images.models import OPEN_STATUSES, Transfer, TransferStatus
 
 FINISHED = "finished"  # imports only: finished uploads are too many to be useful
@@ -54,12 +54,6 @@ class StatusFilter(admin.SimpleListFilter):
         if chosen == FINISHED:
             return queryset.filter(status=TransferStatus.DONE, task_id__isnull=False)
         return queryset.filter(status__in=[chosen] if chosen else OPEN_STATUSES)
-
-
-class KindFilter(admin.ChoicesFieldListFilter):
-    """The filter of the list of transfers by kind, such as upload or import."""
-
-    template = FILTER
 
 
 class StoreFilter(admin.SimpleListFilter):
@@ -98,7 +92,7 @@ class TransferAdmin(PolledAdmin):
         "error",
     )
     list_display_links = None
-    list_filter = (StatusFilter, ("kind", KindFilter), StoreFilter)
+    list_filter = (StatusFilter, ("kind", ChoicesFilter), StoreFilter)
     list_select_related = ("image",)
     search_fields = ("image__name", "^image__id")
     search_help_text = _("Part of an image's name, or the beginning of its id.")
