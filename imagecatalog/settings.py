@@ -642,7 +642,7 @@ IMAGECATALOG_PUBLISH_RAW_EXTENSION = env.choice(
     ("raw", "img"),
     help="Extension of the names of published raw disks. Proxmox wants `img`.",
 )
-IMAGECATALOG_PUBLISH_KEY = env.text(
+IMAGECATALOG_PUBLISH_KEY = env.folder(
     "IMAGECATALOG_PUBLISH_KEY",
     help="Folder with the secret key that signs what is published, made by `publish_key`. Unset: "
     "nothing is signed. See [Signatures](publishing.md#signatures).",

@@ -168,7 +168,8 @@ def test_a_folder_is_absolute_or_where_it_can_be_one_a_url(
 
 
 @pytest.mark.parametrize(
-    "name", ["DATA_DIR", "CACHE_DIR", "BACKUP_DIR", "SIGNATURE_CERTIFICATES"]
+    "name",
+    ["DATA_DIR", "CACHE_DIR", "BACKUP_DIR", "SIGNATURE_CERTIFICATES", "PUBLISH_KEY"],
 )
 def test_no_command_works_in_a_relative_folder(name: str, tmp_path: Path) -> None:
     variables = os.environ | {f"IMAGECATALOG_{name}": "relative"}
