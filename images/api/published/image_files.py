@@ -8,10 +8,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.http import http_date
 
-from images import access, errors, lifecycle
+from images import access, errors
 from images.access import Caller
 from images.api import data_responses
-from images.http import digest_fields, preconditions, responses, streaming
+from images.http import digest_fields, preconditions, responses
 from images.models import Status
 from images.models.rows import Row
 from images.publishing import reading
@@ -35,9 +35,8 @@ def send(
         unchanged = responses.not_modified(None)
         _describe(unchanged, etag, folder.modified)
         return unchanged
-    ranged = lifecycle.serves_ranges(image)
-    allowed = ranged and not (is_current and "If-Range" not in http.headers)
-    response = data_responses.send(http, caller, image, ranged=allowed, etag=etag)
+    whole = is_current and "If-Range" not in http.headers
+    response = data_responses.send(http, caller, image, whole=whole, etag=etag)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     digests = {"md5": version.md5, "sha256": version.sha256, "sha512": version.sha512}
     weights = digest_fields.weights(http)
@@ -48,7 +47,7 @@ def send(
     if field := digest_fields.field(digests):
         response.headers["Repr-Digest"] = field
     _describe(response, etag, folder.modified)
-    return response if ranged else streaming.without_ranges(response)
+    return response
 
 
 def _image(caller: Caller, image_id: str, *, is_public: bool) -> Row:

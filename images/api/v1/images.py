@@ -82,17 +82,15 @@ class ImageViewSet(V1ViewSet):
         http, checksum = request._request, row["checksum"]
         if preconditions.has_current(http, checksum):
             return responses.not_modified(checksum)
-        ranged = lifecycle.serves_ranges(row)
         response = data_responses.send(
             http,
             caller,
             row,
-            ranged=ranged,
             etag=checksum,
             allow_damaged=lifecycle.allows_damaged(caller, row),
         )
         _describe(response, row, caller)
-        return response if ranged else streaming.without_ranges(response)
+        return response
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
         """Change an image's metadata, and return it.

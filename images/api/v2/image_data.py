@@ -58,18 +58,16 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
     # The data has no ETag in this API.
     if preconditions.has_current(http, None):
         return responses.not_modified(None)
-    ranged = lifecycle.serves_ranges(image)
     response = data_responses.send(
         http,
         caller,
         image,
-        ranged=ranged,
         preferred=preferred,
         allow_damaged=lifecycle.allows_damaged(caller, image),
     )
     if digest := digest_fields.field(_digests(http, image)):
         response.headers["Repr-Digest"] = digest
-    return response if ranged else streaming.without_ranges(response)
+    return response
 
 
 def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
