@@ -151,10 +151,6 @@ def _text(name: str, longest: int, value: object) -> str:
     return attributes.clean_text(value, name, longest)
 
 
-def _retention(value: object) -> str:
-    return attributes.clean_text(value, "retention", MAX_NAME)
-
-
 def _template(value: object) -> dict[str, Any]:
     template = members(value, *TEMPLATE)
     cleaned: dict[str, Any] = {
@@ -219,6 +215,6 @@ _CLEANERS: Final[dict[str, Cleaner]] = {
     "visibility": _visibility,
     "verified_only": partial(clean_flag, "verified_only"),
     "publish": partial(clean_flag, "publish"),
-    "retention": _retention,
+    "retention": partial(_text, "retention", MAX_NAME),
     "template": _template,
 }

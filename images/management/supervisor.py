@@ -109,8 +109,9 @@ class Supervisor:
             elif caught and caught.si_signo == signal.SIGHUP:
                 self._hang_up()
             self._pass_reports_on()
-            serving = [web for web in self._serving() if web.serves]
-            self._service.web_serves = any(web.runs() for web in serving)
+            self._service.web_serves = any(
+                web.serves and web.runs() for web in self._serving()
+            )
             if not self._stopping:
                 self._advance()
             self._announce_readiness()
