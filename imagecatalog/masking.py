@@ -1,7 +1,8 @@
 """The masking of secrets in the values of environment variables, for texts that operators read.
 
 A value stays recognisable: of a URL, only the password, a token in its place, and secret options are
-replaced. The URLs of images, of which other users can see no query, are masked in ``images.transfers.sources``.
+replaced. The URLs of images, of which other users can see no query, are masked in
+``images.transfers.sources``.
 """
 
 from __future__ import annotations

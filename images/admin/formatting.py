@@ -35,7 +35,7 @@ def badge(status: str) -> SafeString:
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
-def transfer_badge(work: Transfer | Job) -> SafeString:
+def work_badge(work: Transfer | Job) -> SafeString:
     """Return the status of a transfer or a job as a coloured label, in HTML."""
     return format_html(
         '<span class="badge transfer-{}">{}</span>',

@@ -250,7 +250,7 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
             {
                 "transfer": transfer,
                 "kind": formatting.kind(transfer),
-                "badge": formatting.transfer_badge(transfer),
+                "badge": formatting.work_badge(transfer),
                 "source": imports.masked(transfer.source) if sources_shown else "",
                 "bar": formatting.bar(transfer),
                 "rate": formatting.progress(transfer)["rate"],

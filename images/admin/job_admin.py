@@ -152,7 +152,7 @@ class JobAdmin(PolledAdmin):
         return format_html(
             '<span data-polled="{}">{}</span> {}',
             job.pk,
-            formatting.transfer_badge(job),
+            formatting.work_badge(job),
             note,
         )
 

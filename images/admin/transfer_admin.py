@@ -143,7 +143,7 @@ class TransferAdmin(PolledAdmin):
         return format_html(
             '<span data-polled="{}">{}</span>',
             transfer.pk,
-            formatting.transfer_badge(transfer),
+            formatting.work_badge(transfer),
         )
 
     @admin.display(description=_("progress"))

@@ -13,7 +13,7 @@ from images.job_queue import leases
 from images.models import Job
 from images.transfers import heartbeat
 
-SAVED: Final = 1.0  # seconds between two saved values of the progress
+SAVE_EVERY: Final = 1.0  # seconds, for the progress
 
 
 class Cancelled(Exception):
@@ -32,7 +32,7 @@ class RunningJob:
         """``job`` is a job that this process has claimed; ``stopping()``: the worker is being stopped."""
         self._job, self._stopping = job, stopping
         self._save_if_due = heartbeat.every(
-            min(SAVED, heartbeat.interval()), self._save
+            min(SAVE_EVERY, heartbeat.interval()), self._save
         )
 
     @property

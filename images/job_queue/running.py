@@ -16,6 +16,7 @@ from images.models import Job, JobStatus
 
 log = logging.getLogger(__name__)
 
+# Exactly these classes: what their subclasses mean, such as DataMissing, does not pass by itself.
 TEMPORARY: Final = (errors.StoreError, errors.StoreFull, errors.LimitsUnknown)
 
 

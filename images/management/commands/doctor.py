@@ -61,10 +61,10 @@ WITH_DATABASE: tuple[Check, ...] = (
 class Command(CatalogueCommand):
     help = (
         "Examine this installation: settings, disks, permissions, proxies, backups, database, "
-        "migrations, clock, stores, damaged data, background worker, jobs and the key that signs. Writes, reads and deletes "
-        "an object in each store, and changes nothing else. Prints a line for each check, with what "
-        "to do. Exit code 1: a check has failed. With --show-settings, --live or --ready it does "
-        "only that."
+        "migrations, clock, stores, damaged data, background worker, jobs and publishing. Writes, "
+        "reads and deletes an object in each store, and changes nothing else. Prints a line for each "
+        "check, with what to do. Exit code 1: a check has failed. With --show-settings, --live or "
+        "--ready it does only that."
     )
     requires_system_checks: list[str] = []  # the command runs them itself
 

@@ -18,7 +18,10 @@ RECENT = timedelta(days=1)
 
 
 def jobs() -> Iterator[Result]:
-    """Yield whether jobs have waited too long, or have failed in the last 24 hours."""
+    """Yield whether jobs wait too long, and whether jobs have failed in the last 24 hours.
+
+    Jobs of a kind that this release does not know always count as waiting too long.
+    """
     now = timezone.now()
     found = statistics.open_jobs()
     unknown = sorted(found.waiting.keys() - kinds.KINDS.keys())
