@@ -1,4 +1,4 @@
-"""Helpers for management commands: base class, argument types, questions, progress bars, signals."""
+"""Helpers for management commands: base class, argument types, questions, progress, errors, signals."""
 
 from __future__ import annotations
 
@@ -287,6 +287,15 @@ def say(out: OutputWrapper, line: str) -> None:
     """Write a line of output, without damaging a progress bar on the same terminal."""
     with tqdm.external_write_mode(file=sys.stdout):
         out.write(printable(line))
+
+
+@contextmanager
+def command_errors() -> Generator[None, None, None]:
+    """A context manager that turns the errors of the service into CommandErrors, for operators."""
+    try:
+        yield
+    except errors.ImageError as error:
+        raise CommandError(error.for_operator()) from error
 
 
 def confirm(question: str, yes: bool) -> None:
