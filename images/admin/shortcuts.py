@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,9 +18,10 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """A form in which the user gives a reason for an action; ``recorded`` says where it is kept."""
+    """A form in which the user gives a reason for an action; ``recorded`` says what records it."""
 
-    recorded: Any = gettext_lazy("Recorded in the image's history.")
+    recorded: ClassVar[Any] = gettext_lazy("Recorded in the image's history.")
+
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
