@@ -36,8 +36,8 @@ def record(
 
     ``before`` is the image's status before the change; ``image.status`` is recorded as the
     status after it. ``verb`` names the change, such as ``update``; ``detail`` has its values, to
-    which the details of the actor are added. Raises TooManyRequests if the actor's project changes the image too often without a change
-    of its status; commands and workers have no such limit.
+    which the details of the actor are added. Raises TooManyRequests if the actor's project changes
+    the image too often without a change of its status; commands and workers have no such limit.
     """
     if before == image.status:
         count_change(f"image {image.pk}", actor, CHANGED_TOO_OFTEN)
