@@ -310,15 +310,6 @@ def confirm(question: str, yes: bool) -> None:
 
 
 @contextmanager
-def command_errors() -> Iterator[None]:
-    """A context manager that turns the errors of the service within it into CommandErrors."""
-    try:
-        yield
-    except errors.ImageError as error:
-        raise CommandError(error.for_operator()) from error
-
-
-@contextmanager
 def tidy_end() -> Generator[None, None, None]:
     """A context manager that makes SIGTERM and SIGINT raise SystemExit, so that work is cleaned up.
 

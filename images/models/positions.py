@@ -54,11 +54,11 @@ def page(
     on the last page. One query, more if ``shown`` leaves nothing of a page.
     """
     while True:
-        found = list(rows[: limit + 1])
-        visible = shown(found[:limit])
-        if len(found) <= limit:
+        found, more = first(rows, limit)
+        visible = shown(found)
+        if more is None:
             return visible, None
         if visible:
             return visible, _key(visible[-1])
         # The link to the next page must not name a row that the caller cannot see.
-        rows = rows.filter(following(found[limit - 1]))
+        rows = rows.filter(following(found[-1]))
