@@ -1,4 +1,4 @@
-"""What the page of a family in the admin says about its publication: where it is, and what it waits for."""
+"""The publication of a family, for its page in the admin: its URL, and what it waits for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from images.models import (
 from images.models.publication import PUBLIC, tree_of
 from images.publishing import paths, storage
 
-FAILED: Final = 5  # attempts, after about half a minute: it has not just begun
+FAILED: Final = (
+    5  # attempts, about two seconds apart: the preparation has not just begun
+)
 
 
 def shown(request: HttpRequest, family: Family) -> dict[str, Any] | None:

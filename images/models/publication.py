@@ -1,4 +1,4 @@
-"""What is published of families, as rows that requests read, and what is to be renewed in them."""
+"""Tables of publishing: published families and indexes as requests read them, and noted changes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from images.models.family import Family, FamilyScope, FamilyVersion
 
-PUBLIC: Final = (
-    ""  # the tree of the public families; the others have the ids of projects
-)
+# The tree of the public families; the other trees have the ids of projects.
+PUBLIC: Final = ""
 
 
 def tree_of(family: Family) -> str:
@@ -22,7 +21,7 @@ def tree_of(family: Family) -> str:
 
 
 class PreparedVersion(models.Model):
-    """What the background worker has computed of a version before it can be published."""
+    """The values that the background worker computes of a version before it can be published."""
 
     # Without a constraint: the previous release deletes versions.
     version = models.OneToOneField(
@@ -46,7 +45,7 @@ class PreparedVersion(models.Model):
 
 
 class Publication(models.Model):
-    """What is published of one family, as of the last renewal."""
+    """A published family, as of the last renewal."""
 
     # A plain value: the previous release deletes families.
     family = models.UUIDField()
@@ -132,7 +131,7 @@ class PublicationChange(models.Model):
 
 
 def note_change(family: Family, *, moved: bool = False) -> None:
-    """Note that a family has changed, so that the next reader renews what is published of it.
+    """Note that a family has changed, so that the next reader renews its publication.
 
     ``moved``: its scope has changed, so both trees are renewed. One query.
     """

@@ -1,4 +1,4 @@
-"""The index of a tree for programs that know no other: index.json."""
+"""The catalogue's own index of a tree: index.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMAT: Final = "imagecatalog-publication/1"
 
 
 def fragment(family: PublishedFamily) -> dict[str, Any]:
-    """Return what the index says of a family, for `document`."""
+    """Return the part of the index about a family, for `document`."""
     current = family.current
     return {
         "name": family.name,

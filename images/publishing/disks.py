@@ -1,4 +1,4 @@
-"""Which files programs can use as a disk as they are."""
+"""The test whether programs can use a file as a disk as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How texts are written into the files of a published tree."""
+"""The form of texts in the files of a published tree."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from images.publishing.usage import Site
 
 @dataclass(frozen=True)
 class State:
-    """What is published in a tree, at one moment."""
+    """The content of a published tree at one time: its families, indexes and lists."""
 
     publications: list[Publication]
     indexes: dict[str, bytes]
@@ -41,7 +41,7 @@ class State:
 
 
 def read(project: str) -> State:
-    """Return what is published in a tree now. Raises NotFound if that is nothing."""
+    """Return the content of a tree as of now. Raises NotFound if nothing is published in it."""
     reading.open_tree(project)
     renewal.renew(project)  # also what other settings have made
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""The HTML pages of what is published: for people, and at the same time the listings of folders.
+"""The HTML pages of a published tree: for people, and at the same time the listings of folders.
 
 Each page is a pure function of its arguments. Programs that copy whole folders, such as rclone and
 wget, find the entries of a folder in its page: one relative link per entry. All links of a page are
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the lists of families show of a family."""
+    """A family as the pages that list families show it."""
 
     name: str
     title: str
@@ -59,7 +59,7 @@ class Card:
 
 
 def card(family: PublishedFamily) -> Card:
-    """Return what the lists of families show of a family."""
+    """Return a family as the pages that list families show it."""
     current = family.current
     return Card(
         family.name,

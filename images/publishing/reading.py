@@ -85,7 +85,7 @@ def index(project: str, path: str, *, with_content: bool) -> PublishedIndex:
 
 
 def cards(project: str) -> list[Card]:
-    """Return what lists show of the families of a tree, sorted by name. One query."""
+    """Return the families of a tree as lists show them, sorted by name. One query."""
     row = PublishedIndex.objects.filter(tree=project, path=renewal.CARDS).first()
     found = orjson.loads(bytes(row.content)) if row else []
     return [_card(values) for values in found]

@@ -52,14 +52,14 @@ COLUMNS = (
     "signatures",
     "parts",
 )
-CARDS = ""  # the path of an index that is not sent: what the pages show of families
+CARDS = ""  # the path of an index that is not sent: the families as pages list them
 # Parts:
 INDEX, STREAMS, VIRT_BUILDER, CARD = "index", "streams", "virt-builder", "card"
 JUJU = "juju"
 
 
 def made_for() -> str:
-    """Return what the rows of a tree depend on besides families: the release and the settings."""
+    """Return a digest of the release's format and the settings on which the rows of a tree depend."""
     parts = (
         FORMAT,
         settings.IMAGECATALOG_PUBLISH_VERSIONS,
@@ -72,7 +72,7 @@ def made_for() -> str:
 
 
 def _readers() -> list[tuple[str, list[str]]]:
-    """Return who can read which properties, by the property protections that this process has loaded."""
+    """Return the roles that can read each protected property, as this process has loaded them."""
     sections = access.protections()
     return [(it.pattern.pattern, sorted(it.allowed["read"])) for it in sections]
 
@@ -93,7 +93,7 @@ def is_stale(project: str) -> bool:
 def renew(project: str, *, whole: bool = False) -> None:
     """Renew the rows of a tree if there were changes; ``whole``: of all its families in any case.
 
-    Another process that renews the same tree is waited for.
+    Waits for another process that renews the same tree.
     """
     with transaction.atomic():
         PublishedTree.objects.get_or_create(pk=project)

@@ -1,4 +1,4 @@
-"""What is published of a family, from one read of the database."""
+"""A published family and its versions, as values that files, indexes and pages are made from."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class PublishedVersion:
     properties: Mapping[str, str]  # custom properties of the image that can be public
     archive: bytes  # meta.tar.xz
     combined_sha256: str  # of the archive and the file after it; "" unless qcow2
-    document: Mapping[
-        str, object
-    ]  # meta.json: the v2 document of the image, without owner and locations
+    # meta.json: the v2 document of the image, without owner and locations.
+    document: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,10 @@ Watched = Callable[[Iterator[bytes], int, str], Iterator[bytes]]
 
 
 class Method(StrEnum):
-    """How the data of images comes into a copy."""
+    """A way to bring the data of images into a copy."""
 
-    SHARE = (
-        "share"  # blocks are shared with the store if the file system can, else copied
-    )
+    # Blocks are shared with the store if the file system can, else copied.
+    SHARE = "share"
     COPY = "copy"
     LINK = "link"  # a hard link to the file in the store
 
@@ -52,7 +51,7 @@ class Data:
 
 @dataclass(slots=True)
 class Report:
-    """What a copy has done, in numbers of images and files."""
+    """The result of a run of the copy: numbers of images and files."""
 
     copied: int = 0
     shared: int = 0  # without a copy: blocks shared, or linked

@@ -1,4 +1,4 @@
-"""The stored form of what is published of a family: one JSON text in a row."""
+"""The stored form of a published family: one JSON text in a row."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is published, over HTTP: files and indexes for programs that know no Image API."""
+"""The HTTP interface of published trees: files and indexes for programs that know no Image API."""

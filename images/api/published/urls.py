@@ -1,4 +1,4 @@
-"""The routes of what is published, below ``/pub/``: the public tree and those of projects."""
+"""The routes of published trees, below ``/pub/``: the public tree and those of projects."""
 
 from __future__ import annotations
 

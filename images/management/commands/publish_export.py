@@ -1,4 +1,4 @@
-"""The command that writes a static copy of what is published."""
+"""The command that writes a static copy of a published tree."""
 
 from __future__ import annotations
 

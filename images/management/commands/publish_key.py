@@ -1,4 +1,4 @@
-"""The command that creates or shows the key that signs what is published."""
+"""The command that creates or shows the key that signs published files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Command(CatalogueCommand):
         "create one: a key of GnuPG without a passphrase, in a folder that only this user can read. "
         "Run it as the user who runs the service."
     )
-    # One of them is that the folder of the key has a key.
+    # A system check refuses a folder without a key, which this command can create.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The checks of what is published: the key that signs, and versions that cannot be published."""
+"""The checks of publishing: the key that signs, and versions that cannot be published."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def key() -> Iterator[Result]:
 
 
 def versions() -> Iterator[Result]:
-    """Yield whether versions of published families cannot be published; nothing if nothing is."""
+    """Yield one result: whether versions cannot be published. Yield none if publishing is off."""
     if settings.IMAGECATALOG_PUBLISH == "off":
         return
     failing = preparation.failing()
