@@ -22,9 +22,8 @@ from images.models import (
 from images.models.publication import PUBLIC, tree_of
 from images.publishing import paths, storage
 
-FAILED: Final = (
-    5  # attempts, about two seconds apart: the preparation has not just begun
-)
+# Attempts, about two seconds apart: the preparation has not just begun.
+FAILED: Final = 5
 
 
 def shown(request: HttpRequest, family: Family) -> dict[str, Any] | None:

@@ -146,7 +146,7 @@ class Claim:
     def _renew(self) -> None:
         if time.monotonic() < self._renewal:
             return
-        if not self._hold(_lease_end()):
+        if not self._hold(heartbeat.lease_end()):
             raise errors.LeaseExpired(
                 "Another process has taken over the verification of this copy."
             )
@@ -169,7 +169,7 @@ def _next(unavailable: Collection[str]) -> Claim | None:
     for due in _due():
         left = due.exclude(store__in=unavailable) if unavailable else due
         while row := left.values("pk", *COLUMNS).first():
-            until = _lease_end()
+            until = heartbeat.lease_end()
             unclaimed = ImageLocation.objects.filter(_is_free(), pk=row["pk"])
             if unclaimed.update(verify_after=until):  # else another worker has it
                 return Claim(Copy.of(row), until)
@@ -197,10 +197,6 @@ def _copies() -> QuerySet[ImageLocation]:
 
 def _is_free() -> Q:
     return Q(verify_after=None) | Q(verify_after__lt=timezone.now())
-
-
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
 
 
 def _must_wait() -> bool:

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 from typing import Final, cast
 
@@ -28,13 +28,13 @@ from images.models.publication import note_change, tree_of
 from images.operations import consistency, known_digests, wanted_digests
 from images.publishing import metadata_archive, snapshots
 from images.stores import Blocks
-from images.transfers import heartbeat
+from images.transfers import backoff, heartbeat
 
 log = logging.getLogger(__name__)
 
 ROUND: Final = 100  # versions
-LONGEST_DELAY: Final = 3600.0  # seconds, before a version is tried again
-TRIES: Final = 8  # before the delay, at first a second, is doubled
+RETRY: Final = timedelta(seconds=1)  # before a version is tried again, at first
+TRIES: Final = 8  # before this delay is doubled
 NEEDED: Final = frozenset({"md5", "sha256", "sha512"})
 EXTENSIONS: Final = {"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}
 
@@ -72,7 +72,7 @@ def failing() -> list[PreparedVersion]:
 def _claim(version: FamilyVersion) -> PreparedVersion | None:
     """Take a version for this worker; return None if another worker has it."""
     row, _ = PreparedVersion.objects.get_or_create(version=version)
-    until = _lease_end()
+    until = heartbeat.lease_end()
     free = PreparedVersion.objects.filter(
         pk=row.pk, ready_at=None, next_at__lte=timezone.now()
     )
@@ -148,7 +148,7 @@ def _kept_alive(row: PreparedVersion, blocks: Iterator[bytes]) -> Iterator[bytes
         yield block
         if time.monotonic() < due:
             continue
-        until = _lease_end()
+        until = heartbeat.lease_end()
         own = PreparedVersion.objects.filter(pk=row.pk, next_at=row.next_at)
         if not own.update(next_at=until):
             raise NotReady("Another worker prepares it.")
@@ -156,9 +156,8 @@ def _kept_alive(row: PreparedVersion, blocks: Iterator[bytes]) -> Iterator[bytes
 
 
 def _postpone(row: PreparedVersion, reason: str) -> None:
-    delay = min(2.0 ** min(row.attempts // TRIES, 12), LONGEST_DELAY)
     PreparedVersion.objects.filter(pk=row.pk, next_at=row.next_at).update(
-        next_at=timezone.now() + timedelta(seconds=delay),
+        next_at=timezone.now() + backoff.delay(RETRY, row.attempts // TRIES),
         attempts=row.attempts + 1,
         error=reason,
     )
@@ -180,7 +179,3 @@ def _extension(image: Image) -> str:
 
 def _data(image: Image) -> Blocks:
     return cast(Blocks, lifecycle.read(image.pk, 0, image.size))
-
-
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)

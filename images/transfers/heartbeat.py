@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -63,6 +63,11 @@ def every(seconds: float, act: Callable[[], object]) -> Callable[[], bool]:
 def interval() -> float:
     """Return the seconds between two heartbeats: a sixth of a lease, because some can be lost."""
     return settings.IMAGECATALOG_LEASE_SECONDS / 6
+
+
+def lease_end() -> datetime:
+    """Return the time until which a lease that begins or is extended now lasts."""
+    return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
 
 
 def send(transfer: Transfer) -> None:

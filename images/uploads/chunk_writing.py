@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
-from datetime import timedelta
 from itertools import chain
 from typing import Protocol
 from uuid import uuid4
 
-from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -98,7 +96,7 @@ def _extend_deadline(upload: Transfer) -> None:
 
     The full deadline begins again only when a chunk is stored.
     """
-    soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    soon = heartbeat.lease_end()
     if upload.deadline is None or upload.deadline >= soon:
         return
     expiring = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
