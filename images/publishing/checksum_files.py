@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from images.publishing import paths
-from images.publishing.snapshot import PublishedVersion, file_name
+from images.publishing.snapshot import PublishedVersion
 
 # The name of the checksum file of a folder -> its algorithm.
 OF_FOLDER: Final = {"SHA256SUMS": "sha256", "SHA512SUMS": "sha512"}
@@ -19,18 +19,12 @@ def text(digests: Mapping[str, str]) -> bytes:
     return "".join(lines).encode()
 
 
-def of_version(
-    family: str, version: PublishedVersion, algorithm: str, *, current: bool = False
-) -> bytes:
-    """Return the content of the checksum file for the folder of a version.
+def of_version(version: PublishedVersion, name: str, algorithm: str) -> bytes:
+    """Return the content of the checksum file for a folder of a version.
 
     It has the files that never change: meta.json follows changes of the image's attributes.
-    ``algorithm`` is sha256 or sha512. With ``current`` the folder is the one of the current
-    version, in which files have no label in their names.
+    ``name`` is the name of the image's file in this folder; ``algorithm`` is sha256 or sha512.
     """
-    name = file_name(family, version)
-    if current:
-        name = f"{family}.{version.extension}"
     digests = {"sha256": version.sha256, "sha512": version.sha512}
     return text(
         {

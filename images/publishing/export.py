@@ -12,9 +12,9 @@ from images import errors
 from images.models import Publication, PublishedIndex, PublishedTree
 from images.publishing import pages, paths, reading, renewal, storage
 from images.publishing.pages import Card, Entry
+from images.publishing.paths import CURRENT, PAGE
 from images.publishing.reading import Folder
 from images.publishing.snapshot import PublishedFamily
-from images.publishing.snapshots import CURRENT, PAGE
 from images.publishing.static_copy import Data, StaticCopy
 from images.publishing.usage import Site
 
@@ -101,7 +101,7 @@ def _put_version(copy: StaticCopy, site: Site, folder: Folder) -> None:
 
 def _put_current(copy: StaticCopy, site: Site, folder: Folder) -> None:
     family, version = folder.family, folder.version
-    path = f"images/{family.name}/{CURRENT}"
+    path = paths.current_folder(family)
     for name, content in folder.files.items():
         if content is None:
             copy.put_again(f"{path}/{name}", paths.image_file(family, version))

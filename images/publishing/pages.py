@@ -19,13 +19,12 @@ from urllib.parse import urlsplit
 from django.template.loader import render_to_string
 
 from images import units
-from images.publishing import usage
+from images.publishing import paths, usage
 from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
 from images.publishing.usage import Site
 from images.text import printable, printable_lines
 
 STYLE: Final = "style.css"  # name of the style sheet, in the top folder of the tree
-CURRENT: Final = "current"  # name of the folder with the current version
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -127,7 +126,7 @@ def version_page(
         family=family,
         title=_title(family),
         folder=folder,
-        is_current_folder=folder == CURRENT,
+        is_current_folder=folder == paths.CURRENT,
         version=_version(family, version),
         entries=_listed(entries),
     )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
 
-ARCHIVE = "meta.tar.xz"
-DOCUMENT = "meta.json"
+ARCHIVE: Final = "meta.tar.xz"
+DOCUMENT: Final = "meta.json"
+CURRENT: Final = "current"  # the folder with the files of the current version
+PAGE: Final = "index.html"  # the page of a folder, in a static copy
 
 
 def folder(family: PublishedFamily, version: PublishedVersion) -> str:
     """Return the path of a version's folder, such as images/debian-13/20260131."""
     return f"images/{family.name}/{version.label}"
+
+
+def current_folder(family: PublishedFamily) -> str:
+    """Return the path of the folder with the files of a family's current version."""
+    return f"images/{family.name}/{CURRENT}"
 
 
 def image_file(family: PublishedFamily, version: PublishedVersion) -> str:

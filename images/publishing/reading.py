@@ -22,7 +22,6 @@ from images.models.publication import PUBLIC
 from images.publishing import paths, renewal, storage, tree
 from images.publishing.pages import Card, Entry
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
-from images.publishing.snapshots import CURRENT
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def family(project: str, name: str) -> tuple[Publication, PublishedFamily]:
 
 def folder(row: Publication, found: PublishedFamily, name: str) -> Folder:
     """Return the folder of a version, or the folder ``current``. No query. Raises NotFound."""
-    if name == CURRENT:
+    if name == paths.CURRENT:
         version, files = found.current, tree.current_folder(found)
         modified = row.current_at
     else:

@@ -56,3 +56,8 @@ class PublishedFamily:
 def file_name(family: str, version: PublishedVersion) -> str:
     """Return the name of a version's file, such as debian-13-20260131.qcow2."""
     return f"{family}-{version.label}.{version.extension}"
+
+
+def current_file_name(family: str, version: PublishedVersion) -> str:
+    """Return the name of a version's file while it is current, such as debian-13.qcow2."""
+    return f"{family}.{version.extension}"

@@ -20,12 +20,11 @@ from images.models import Family, FamilyScope, FamilyVersion, Image, Status
 from images.models.publication import PUBLIC
 from images.models.rows import row_of
 from images.operations import known_digests
+from images.publishing import paths
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 # Of meta.json: the owner, and what each promotion changes. Mirrors would fetch it again.
 LEFT_OUT = ("owner", "os_hidden", "updated_at")
-# Names of a folder and of the page of each folder, which no published version or family can have.
-CURRENT, PAGE = "current", "index.html"
 
 
 class Found(NamedTuple):
@@ -53,7 +52,7 @@ def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
     )
     active = versions.filter(
         family__publish=True, withdrawn=False, image__status=Status.ACTIVE
-    ).exclude(Q(label__in=(CURRENT, PAGE)) | Q(family__name=PAGE))
+    ).exclude(Q(label__in=(paths.CURRENT, paths.PAGE)) | Q(family__name=paths.PAGE))
     most = settings.IMAGECATALOG_PUBLISH_VERSIONS
     return active.annotate(rank=newest).filter(
         Q(rank__lte=most) | Q(pk=F("family__current"))

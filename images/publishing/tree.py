@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from images.publishing import checksum_files, encoding, paths
-from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
+from images.publishing.snapshot import (
+    PublishedFamily,
+    PublishedVersion,
+    current_file_name,
+    file_name,
+)
 
 # Name of a file -> its content; None: the data of the image.
 Folder = dict[str, bytes | None]
@@ -19,7 +24,7 @@ CLEARSIGNED: Final = ".asc"
 
 def version_folder(family: PublishedFamily, version: PublishedVersion) -> Folder:
     """Return the files of a version's folder, without signatures."""
-    return _folder(family, version, file_name(family.name, version), current=False)
+    return _folder(version, file_name(family.name, version))
 
 
 def current_folder(family: PublishedFamily) -> Folder:
@@ -27,8 +32,7 @@ def current_folder(family: PublishedFamily) -> Folder:
     version = family.current
     if version is None:
         return {}
-    name = f"{family.name}.{version.extension}"
-    return _folder(family, version, name, current=True)
+    return _folder(version, current_file_name(family.name, version))
 
 
 def signable(family: PublishedFamily) -> Iterator[bytes]:
@@ -57,13 +61,9 @@ def key_of(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _folder(
-    family: PublishedFamily, version: PublishedVersion, name: str, *, current: bool
-) -> Folder:
+def _folder(version: PublishedVersion, name: str) -> Folder:
     sums = {
-        sums: checksum_files.of_version(
-            family.name, version, algorithm, current=current
-        )
+        sums: checksum_files.of_version(version, name, algorithm)
         for sums, algorithm in checksum_files.OF_FOLDER.items()
     }
     digests: Mapping[str, str] = {"sha256": version.sha256, "sha512": version.sha512}

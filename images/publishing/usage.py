@@ -10,8 +10,13 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
-from images.publishing import operating_system, virt_builder
-from images.publishing.snapshot import PublishedFamily, PublishedVersion, file_name
+from images.publishing import operating_system, paths, virt_builder
+from images.publishing.snapshot import (
+    PublishedFamily,
+    PublishedVersion,
+    current_file_name,
+    file_name,
+)
 from images.text import printable
 
 USER: Final = "USER"  # placeholders
@@ -79,10 +84,6 @@ def guides(
     return found
 
 
-def _folder(site: Site, family: PublishedFamily, name: str) -> str:
-    return f"{site.url}/images/{family.name}/{name}"
-
-
 def _curl(site: Site) -> str:
     return f"curl -u {USER} -fL" if site.needs_sign_in else "curl -fL"
 
@@ -90,7 +91,7 @@ def _curl(site: Site) -> str:
 def _download(
     site: Site, family: PublishedFamily, version: PublishedVersion
 ) -> list[Block]:
-    curl, folder = _curl(site), _folder(site, family, version.label)
+    curl, folder = _curl(site), f"{site.url}/{paths.folder(family, version)}"
     name = file_name(family.name, version)
     blocks = [
         Block(
@@ -107,9 +108,12 @@ def _download(
             "gpgv --keyring ./key.gpg SHA256SUMS.gpg SHA256SUMS"
         )
         blocks.append(Block(_("Verify who made the digests:"), verify))
-    current = f"{_folder(site, family, 'current')}/{family.name}.{version.extension}"
+    current = f"{site.url}/{paths.current_folder(family)}"
     blocks.append(
-        Block(_("Download whichever version is current:"), f"{curl}O {current}")
+        Block(
+            _("Download whichever version is current:"),
+            f"{curl}O {current}/{current_file_name(family.name, version)}",
+        )
     )
     return blocks
 
@@ -149,7 +153,7 @@ def _terraform(
         f"  image_id    = data.openstack_images_image_v2.{name}.id\n"
         '  flavor_name = "m1.small"\n}'
     )
-    url = f"{_folder(site, family, version.label)}/{file_name(family.name, version)}"
+    url = f"{site.url}/{paths.image_file(family, version)}"
     values = {
         "name": image,
         "image_source_url": _hcl(url),

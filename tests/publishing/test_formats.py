@@ -21,6 +21,7 @@ from images.publishing import (
     checksum_files,
     metadata_archive,
     simplestreams,
+    tree,
     virt_builder,
 )
 from images.publishing.snapshot import PublishedFamily
@@ -46,13 +47,14 @@ def family(**changes: Any) -> PublishedFamily:
 def test_coreutils_accept_the_checksum_file_of_a_folder(
     sums: str, current: bool, name: str, tmp_path: Path
 ) -> None:
-    algorithm = checksum_files.OF_FOLDER[sums]
-    text = checksum_files.of_version("debian-13", CURRENT, algorithm, current=current)
-    (tmp_path / sums).write_bytes(text)
+    folder = (
+        tree.current_folder(FAMILY) if current else tree.version_folder(FAMILY, CURRENT)
+    )
+    (tmp_path / sums).write_bytes(folder[sums] or b"")
     (tmp_path / name).write_bytes(DATA)
     (tmp_path / "meta.tar.xz").write_bytes(ARCHIVE)
 
-    command = [f"{algorithm}sum", "--check", "--strict", sums]
+    command = [f"{checksum_files.OF_FOLDER[sums]}sum", "--check", "--strict", sums]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     assert done.stdout == f"{name}: OK\nmeta.tar.xz: OK\n"

@@ -18,8 +18,8 @@ from images.http import client_address, public_url, responses
 from images.http.views import ApiView, get_caller
 from images.models import Publication
 from images.publishing import juju, pages, paths, reading
+from images.publishing.paths import CURRENT
 from images.publishing.snapshot import PublishedFamily
-from images.publishing.snapshots import CURRENT
 from images.publishing.usage import Site
 
 IMMUTABLE = "max-age=31536000, immutable"
