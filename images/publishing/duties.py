@@ -28,8 +28,12 @@ def publish() -> None:
     if settings.IMAGECATALOG_PUBLISH == "off":
         _remove_all()
         return
-    for project in _trees():
-        renewal.renew(project, whole=_is_old(project))
+    # First looked up: on SQLite, `renew` waits for other writers even if it changes nothing.
+    old = _old_trees()
+    due = old | renewal.trees_to_renew()
+    for project in sorted(due | _trees()):
+        if project in due:
+            renewal.renew(project, whole=project in old)
         if settings.IMAGECATALOG_PUBLISH_KEY:
             signatures.sign(project)
 
@@ -40,18 +44,14 @@ def prepare() -> None:
         preparation.prepare_due()
 
 
-def _trees() -> list[str]:
-    """Return the trees that exist, and those that have changes."""
-    known = PublishedTree.objects.values_list("pk", flat=True)
-    changed = PublicationChange.objects.values_list("tree", flat=True)
-    return sorted({*known, *changed})
+def _trees() -> set[str]:
+    return set(PublishedTree.objects.values_list("pk", flat=True))
 
 
-def _is_old(project: str) -> bool:
-    old = PublishedTree.objects.filter(
-        pk=project, refreshed_at__lt=timezone.now() - WHOLE_EVERY
-    )
-    return old.exists()
+def _old_trees() -> set[str]:
+    limit = timezone.now() - WHOLE_EVERY
+    old = PublishedTree.objects.filter(refreshed_at__lt=limit)
+    return set(old.values_list("pk", flat=True))
 
 
 def _remove_all() -> None:

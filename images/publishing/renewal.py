@@ -90,6 +90,16 @@ def is_stale(project: str) -> bool:
     return states.values_list("is_changed", flat=True).first() is not False
 
 
+def trees_to_renew() -> set[str]:
+    """Return the trees with changes, and those made for other settings or by another release.
+
+    Two queries.
+    """
+    changed = PublicationChange.objects.values_list("tree", flat=True)
+    others = PublishedTree.objects.exclude(made_for=made_for())
+    return {*changed.distinct(), *others.values_list("pk", flat=True)}
+
+
 def renew(project: str, *, whole: bool = False) -> None:
     """Renew the rows of a tree if there were changes; ``whole``: of all its families in any case.
 
@@ -101,7 +111,8 @@ def renew(project: str, *, whole: bool = False) -> None:
         changes = PublicationChange.objects.filter(tree=project)
         seen = dict(changes.values_list("pk", "family"))
         families = {*seen.values()}
-        is_other = row.made_for != made_for()
+        made = made_for()
+        is_other = row.made_for != made
         whole = whole or is_other or len(families) > MOST
         if not (whole or seen):
             return
@@ -114,7 +125,7 @@ def renew(project: str, *, whole: bool = False) -> None:
             write_indexes(row)
         if whole:
             row.refreshed_at = timezone.now()
-        row.made_for = made_for()
+        row.made_for = made
         row.save(update_fields=["revision", "key", "refreshed_at", "made_for"])
         for portion in batches(list(seen), MOST):
             PublicationChange.objects.filter(pk__in=portion).delete()

@@ -121,3 +121,15 @@ def test_a_change_is_renewed_in_as_many_queries_for_all_families(
     found.append(queries(visitor, "/pub/index.json"))
 
     assert len({*found}) == 1, found
+
+
+def test_a_round_of_the_worker_only_reads_when_nothing_has_changed(
+    visitor: Any, make_image: Any
+) -> None:
+    publish(make_image, range(1), 1)
+    visitor.get("/pub/")
+
+    with CaptureQueriesContext(connection) as captured:
+        duties.publish()
+
+    assert [it["sql"].split()[0] for it in captured] == ["SELECT"] * 4
