@@ -82,9 +82,7 @@ class StaticCopy:
         with disk_errors():
             if target.is_file() and target.read_bytes() == content:
                 return
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(target.name + PART)
-            part.unlink(missing_ok=True)  # of a former run, or a link to another file
+            part = _fresh_part(target)
             part.write_bytes(content)
             part.replace(target)
 
@@ -109,10 +107,8 @@ class StaticCopy:
             self.report.present += 1
         else:
             with disk_errors():
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _fresh_part(target)
                 (self._folder / beside).unlink(missing_ok=True)
-                # It can be a link to the stored data, which must not be written to.
-                target.with_name(target.name + PART).unlink(missing_ok=True)
             self._bring(target, data)
         self._files.add(path)
         self.put(beside, checksum)
@@ -128,9 +124,7 @@ class StaticCopy:
         with disk_errors():
             if target.exists() and target.samefile(first):
                 return  # rename() would leave both names
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(target.name + PART)
-            part.unlink(missing_ok=True)
+            part = _fresh_part(target)
             if not _linked(first, part):
                 shutil.copyfile(first, part)
             part.replace(target)
@@ -248,11 +242,21 @@ def _is_inside(path: str) -> bool:
     return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
+def _fresh_part(target: Path) -> Path:
+    """Return the path at which a file is written before it appears as ``target``: nothing is there.
+
+    A killed run can have left a link to stored data there, which must not be written to.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + PART)
+    part.unlink(missing_ok=True)
+    return part
+
+
 def _link(blocks: FilePart, target: Path) -> bool:
     """Make a hard link to the file of a store; return False if that is not possible."""
-    part = target.with_name(target.name + PART)
     with disk_errors():
-        part.unlink(missing_ok=True)
+        part = _fresh_part(target)
         if not _linked(Path(os.readlink(f"/proc/self/fd/{blocks.fileno()}")), part):
             return False
         part.replace(target)

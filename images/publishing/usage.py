@@ -67,7 +67,7 @@ def guides(
 ) -> list[Guide]:
     """Return how to use a version with the programs that can read it."""
     found = [
-        Guide("download", _("curl"), tuple(_download(site, family, version))),
+        Guide("download", "curl", tuple(_download(site, family, version))),
         Guide("openstack", "OpenStack", tuple(_openstack(family, version))),
         Guide("terraform", "Terraform", tuple(_terraform(site, family, version))),
     ]
@@ -77,7 +77,7 @@ def guides(
         found.append(Guide("incus", _("Incus and LXD"), blocks))
     if version.extension == OVA:  # libvirt cannot boot an archive
         return found
-    found.append(Guide("libvirt", _("libvirt"), (_virt_install(family, version),)))
+    found.append(Guide("libvirt", "libvirt", (_virt_install(family, version),)))
     if virt_builder.fragment(family):
         block = _virt_builder(site, family)
         found.append(Guide("virt-builder", "virt-builder", (block,)))

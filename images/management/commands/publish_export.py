@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +133,8 @@ def _sign(project: str) -> None:
     signatures.sign(project)
 
 
-def _watched(blocks: Any, size: int, name: str) -> Any:
-    return partial(watched, what=name)(blocks, size)
+def _watched(blocks: Iterator[bytes], size: int, name: str) -> Iterator[bytes]:
+    return watched(blocks, size, what=name)
 
 
 def _url(given: str | None, project: str) -> str:
