@@ -40,10 +40,15 @@ class State:
             yield row, storage.load(bytes(row.snapshot))
 
 
+def refresh(project: str) -> None:
+    """Renew a tree, also rows made for other settings. Raises NotFound as `reading.open_tree` does."""
+    reading.open_tree(project)
+    renewal.renew(project)
+
+
 def read(project: str) -> State:
     """Return the content of a tree as of now. Raises NotFound if nothing is published in it."""
-    reading.open_tree(project)
-    renewal.renew(project)  # also what other settings have made
+    refresh(project)
     with transaction.atomic():
         # The row is the lock of the tree: nobody changes families or indexes meanwhile.
         PublishedTree.objects.select_for_update().filter(pk=project).first()

@@ -54,7 +54,7 @@ def _log_once(problem: str) -> None:
 
 def _sign(project: str, signer: Signer) -> None:
     row = PublishedTree.objects.get(pk=project)
-    is_other_key = row.key != signer.key.fingerprint
+    is_other_key = row.key != signer.fingerprint
     published = Publication.objects.filter(tree=project)
     if not is_other_key:
         published = published.exclude(unsigned=b"")
@@ -62,7 +62,7 @@ def _sign(project: str, signer: Signer) -> None:
         _sign_family(publication, signer, anew=is_other_key)
     with transaction.atomic():
         row = PublishedTree.objects.select_for_update().get(pk=project)
-        row.key = signer.key.fingerprint
+        row.key = signer.fingerprint
         row.revision += 1
         renewal.write_indexes(row)
         row.save(update_fields=["key", "revision"])

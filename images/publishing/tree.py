@@ -1,4 +1,4 @@
-"""The files of a published tree, as pure functions of what is published."""
+"""The files of a published family, as pure functions of its values."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """How one program uses a version. ``name`` is its anchor on the page."""
+    """The commands with which one program uses a version. ``name`` is the anchor on the page."""
 
     name: str
     title: str
@@ -65,7 +65,7 @@ class Guide:
 def guides(
     site: Site, family: PublishedFamily, version: PublishedVersion
 ) -> list[Guide]:
-    """Return how to use a version with the programs that can read it."""
+    """Return a guide to a version for each program that can use it."""
     found = [
         Guide("download", "curl", tuple(_download(site, family, version))),
         Guide("openstack", "OpenStack", tuple(_openstack(family, version))),

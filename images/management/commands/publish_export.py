@@ -19,7 +19,7 @@ from images.console import (
     watched,
 )
 from images.management.projects import project_id
-from images.publishing import export, paths, reading, renewal, signatures, static_copy
+from images.publishing import export, paths, signatures, static_copy
 from images.publishing.static_copy import Method, Report
 from images.text import printable
 from images.units import counted
@@ -128,8 +128,7 @@ def _sign(project: str) -> None:
             "There is no key. Make one with publish_key, and name its folder in "
             "IMAGECATALOG_PUBLISH_KEY."
         )
-    reading.open_tree(project)
-    renewal.renew(project)
+    export.refresh(project)
     signatures.sign(project)
 
 
