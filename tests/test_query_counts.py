@@ -6,6 +6,7 @@ Counted around the whole request, with the sign-in by a password that is known a
 from __future__ import annotations
 
 import json
+import math
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from imagecatalog.identity import verification
 from imagecatalog.identity.models import Project
 from images.api.v2.patch import V2_1
 from images.models import Image, Member, MetadefNamespace, MetadefResourceType
@@ -26,10 +28,11 @@ Count = Callable[..., int]
 
 
 @pytest.fixture(autouse=True)
-def limits_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a request during which a second begins reads them again."""
+def nothing_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no second pass for what is read at most once a second: a project's limits, a user."""
     read = limits._own
     monkeypatch.setattr(limits, "_own", lambda project, _second: read(project, 0))
+    monkeypatch.setattr(verification, "FRESH_SECONDS", math.inf)
 
 
 @pytest.fixture(params=["admin", "member"])
