@@ -236,6 +236,13 @@ def publish_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def signed(settings: Any, publish_key: Path) -> None:
+    """Publish to everybody, with signatures by the key in ``publish_key``."""
+    settings.IMAGECATALOG_PUBLISH = "public"
+    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
+
+
+@pytest.fixture
 def s3(s3_server: servers.S3, monkeypatch: pytest.MonkeyPatch) -> servers.S3:
     """A real S3 server, with its credentials in the environment."""
     for name, value in s3_server.env.items():

@@ -17,13 +17,6 @@ from tests.published import KEY_USER
 pytestmark = pytest.mark.usefixtures("publish_key")
 
 
-@pytest.fixture
-def signed(settings: Any, publish_key: Path) -> None:
-    """What is published is signed with a key."""
-    settings.IMAGECATALOG_PUBLISH = "public"
-    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
-
-
 def test_a_key_is_created_in_the_data_folder_and_shown(
     settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.api.published.conftest import add, family, visitor
+from tests.api.published.conftest import add, family, january, visitor
 
-__all__ = ["add", "family", "visitor"]
+__all__ = ["add", "family", "january", "visitor"]

@@ -17,7 +17,7 @@ from tests.api.published.conftest import COMMAND, work
 
 pytestmark = pytest.mark.django_db
 URL = "https://mirror.example.org/images"
-JANUARY, FEBRUARY = b"the bytes of January", b"the bytes of February"
+FEBRUARY = b"the bytes of February"
 FOLDER = "images/debian-13/20260101"
 FILE = f"{FOLDER}/debian-13-20260101.qcow2"
 
@@ -30,14 +30,6 @@ def public(settings: Any) -> None:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
-
-
-@pytest.fixture
-def january(family: Any, add: Any) -> Any:
-    family()
-    image = add("20260101", JANUARY)
-    work()
-    return image
 
 
 @pytest.fixture
@@ -145,10 +137,8 @@ def test_a_family_that_is_no_longer_published_leaves_no_page(
 
 
 def test_gpgv_verifies_a_signed_copy(
-    export: Any, january: Any, out: Path, publish_key: Path, settings: Any
+    export: Any, january: Any, out: Path, signed: None
 ) -> None:
-    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
-
     export("--sign")
 
     for folder in (FOLDER, "images/debian-13/current"):
@@ -161,9 +151,8 @@ def test_gpgv_verifies_a_signed_copy(
 
 
 def test_files_of_signatures_go_with_the_key(
-    export: Any, january: Any, out: Path, publish_key: Path, settings: Any
+    export: Any, january: Any, out: Path, signed: None, settings: Any
 ) -> None:
-    settings.IMAGECATALOG_PUBLISH_KEY = str(publish_key)
     export("--sign")
     settings.IMAGECATALOG_PUBLISH_KEY = ""
 

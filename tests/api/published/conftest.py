@@ -17,6 +17,7 @@ from images.publishing import duties
 
 PROJECT = "project-a"
 COMMAND = operator("command")
+JANUARY = b"the bytes of January"
 
 
 def work() -> None:
@@ -82,3 +83,21 @@ def add(make_image: Any) -> Callable[..., Image]:
         return image
 
     return make
+
+
+@pytest.fixture
+def january(family: Any, add: Any) -> Image:
+    """The image of the only version, 20260101, of the published family debian-13."""
+    family()
+    image: Image = add("20260101", JANUARY)
+    work()
+    return image
+
+
+@pytest.fixture
+def two(family: Any, add: Any) -> list[Image]:
+    """The images of the versions 20260101 and 20260201 of the published family debian-13."""
+    family()
+    images = [add("20260101", b"January"), add("20260201", b"February")]
+    work()
+    return images

@@ -13,22 +13,13 @@ import pytest
 from images import errors, lifecycle
 from images.attributes import Changes
 from images.stores.local import LocalStore
-from tests.api.published.conftest import COMMAND, work
+from tests.api.published.conftest import COMMAND, JANUARY, work
 
 FOLDER = "/pub/images/debian-13/20260101/"
 FILE = f"{FOLDER}debian-13-20260101.qcow2"
 CURRENT = "/pub/images/debian-13/current/debian-13.qcow2"
-DATA = b"the bytes of January"
 
 pytestmark = pytest.mark.once
-
-
-@pytest.fixture
-def january(family: Any, add: Any) -> Any:
-    family()
-    image = add("20260101", DATA)
-    work()
-    return image
 
 
 def body(response: Any) -> bytes:
@@ -40,12 +31,12 @@ def test_a_file_of_a_version_has_everything_that_clients_and_caches_need(
 ) -> None:
     response = visitor.get(FILE)
 
-    digest = hashlib.sha256(DATA)
+    digest = hashlib.sha256(JANUARY)
     assert response.status_code == 200, response.content
-    assert body(response) == DATA
+    assert body(response) == JANUARY
     assert response.headers["ETag"] == f'"sha256-{digest.hexdigest()}"'
     assert response.headers["Accept-Ranges"] == "bytes"
-    assert response.headers["Content-Length"] == str(len(DATA))
+    assert response.headers["Content-Length"] == str(len(JANUARY))
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert "Last-Modified" in response.headers
     assert response.headers["Repr-Digest"].startswith("sha-256=:")
@@ -63,7 +54,7 @@ def test_the_checksum_files_agree_with_the_files(visitor: Any, january: Any) -> 
             digest, file = line.split("  ")
             content = body(visitor.get(f"{FOLDER}{file}"))
             assert hashlib.new(algorithm, content).hexdigest() == digest
-    digest = hashlib.sha256(DATA).hexdigest()
+    digest = hashlib.sha256(JANUARY).hexdigest()
     expected = f"{digest}  debian-13-20260101.qcow2\n".encode()
     assert visitor.get(f"{FILE}.sha256").content == expected
 
@@ -92,7 +83,7 @@ def test_the_indexes_list_the_version(visitor: Any, january: Any) -> None:
     (shown,) = visitor.get("/pub/index.json").json()["families"]
 
     assert shown["current"] == "20260101"
-    assert shown["versions"][0]["sha256"] == hashlib.sha256(DATA).hexdigest()
+    assert shown["versions"][0]["sha256"] == hashlib.sha256(JANUARY).hexdigest()
     images = visitor.get("/pub/streams/v1/images.json").json()
     assert list(images["products"]) == ["imagecatalog:debian-13:amd64"]
     assert b"[debian-13]" in visitor.get("/pub/index").content
@@ -214,15 +205,15 @@ def test_a_range_of_a_version_is_sent(visitor: Any, january: Any) -> None:
     part = visitor.get(FILE, headers={"Range": "bytes=4-8"})
     beyond = visitor.get(FILE, headers={"Range": "bytes=900-"})
 
-    assert (part.status_code, body(part)) == (206, DATA[4:9])
-    assert part.headers["Content-Range"] == f"bytes 4-8/{len(DATA)}"
+    assert (part.status_code, body(part)) == (206, JANUARY[4:9])
+    assert part.headers["Content-Range"] == f"bytes 4-8/{len(JANUARY)}"
     assert beyond.status_code == 416
 
 
 def test_a_range_of_another_state_is_not_sent(visitor: Any, january: Any) -> None:
     ranged = {"Range": "bytes=4-8", "If-Range": '"sha256-0"'}
 
-    assert body(visitor.get(FILE, headers=ranged)) == DATA
+    assert body(visitor.get(FILE, headers=ranged)) == JANUARY
 
 
 def test_a_range_of_the_current_file_needs_if_range(visitor: Any, january: Any) -> None:
@@ -230,10 +221,10 @@ def test_a_range_of_the_current_file_needs_if_range(visitor: Any, january: Any) 
     ranged = {"Range": "bytes=4-8", "If-Range": whole.headers["ETag"]}
     part = visitor.get(CURRENT, headers=ranged)
 
-    assert (whole.status_code, body(whole)) == (200, DATA)
+    assert (whole.status_code, body(whole)) == (200, JANUARY)
     assert whole.headers["Content-Location"] == FILE
     assert whole.headers["Cache-Control"] == "public, no-cache"
-    assert (part.status_code, body(part)) == (206, DATA[4:9])
+    assert (part.status_code, body(part)) == (206, JANUARY[4:9])
 
 
 def test_a_client_chooses_the_digest(visitor: Any, january: Any) -> None:

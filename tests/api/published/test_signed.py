@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from images import families, lifecycle
-from images.publishing import duties, signing
+from images.publishing import duties
 from images.publishing.signing import Signer
 from tests.api.published.conftest import COMMAND, work
 
@@ -20,26 +20,7 @@ SIGNED = (
     f"{CURRENT}SHA256SUMS",
 )
 
-pytestmark = pytest.mark.skipif(
-    bool(signing.problem(Path("/")).partition("not installed")[1]),
-    reason="gpg or gpg-agent is not installed",
-)
-
-
-@pytest.fixture(scope="module")
-def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keys") / "key"
-    signing.create(folder, "Images <images@example.org>")
-    return folder
-
-
-@pytest.fixture
-def two(settings: Any, key_folder: Path, family: Any, add: Any) -> list[Any]:
-    settings.IMAGECATALOG_PUBLISH_KEY = str(key_folder)
-    family()
-    images = [add("20260101", b"January"), add("20260201", b"February")]
-    work()
-    return images
+pytestmark = pytest.mark.usefixtures("signed")
 
 
 class Mirror:

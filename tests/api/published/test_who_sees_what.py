@@ -48,14 +48,6 @@ def promote(label: str) -> None:
     families.promote(COMMAND, "debian-13", label)
 
 
-@pytest.fixture
-def two(family: Any, add: Any) -> list[Any]:
-    family()
-    images = [add("20260101", b"January"), add("20260201", b"February")]
-    work()
-    return images
-
-
 @pytest.mark.parametrize("path", ["/pub", "/pub/", "/pub/index.json", FILE])
 def test_switched_off_it_is_an_unknown_path(
     path: str, settings: Any, visitor: Any, two: Any
@@ -344,27 +336,19 @@ def test_clients_learn_whether_the_service_publishes(
     assert api.reader.get("/catalog/v1").json()["features"]["publishing"] is is_on
 
 
-def test_a_policy_file_holds_for_everybody(
-    settings: Any, visitor: Any, two: Any, tmp_path: Path
-) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text('"download_image": "role:customer"\n')
-    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+def test_a_policy_file_holds_for_everybody(policy: Any, visitor: Any, two: Any) -> None:
+    policy('"download_image": "role:customer"')
     assert visitor.get(FILE).status_code == 404
 
-    policy = tmp_path / "other.yaml"
-    policy.write_text('"get_family": "role:customer"\n')
-    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+    policy('"get_family": "role:customer"')
     assert visitor.get(f"{FOLDER}/").status_code == 404
     assert visitor.get(FILE).status_code == 404
 
 
 def test_a_damaged_copy_is_published_to_nobody(
-    settings: Any, visitor: Any, two: Any, tmp_path: Path
+    policy: Any, visitor: Any, two: Any
 ) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text('"download_damaged": ""\n')
-    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+    policy('"download_damaged": ""')
     two[0].locations.update(damage="another digest")
 
     assert visitor.get(FILE).status_code == 503
