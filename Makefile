@@ -44,8 +44,8 @@ test-all: WAITING := 2
 test-all: $(VENV)/tests
 	$(PYTEST) -m "not long"
 
-test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres and slow ones
-	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow"
+test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres, slow and long ones
+	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow and not long"
 
 test-long: $(VENV)/tests ## Run the further cases of long tests, of which `make test` runs one
 	$(PYTEST) -m long
