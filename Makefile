@@ -13,10 +13,10 @@ PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 unexport PYTHONDONTWRITEBYTECODE
 
 # With loadgroup, tests that share a server run in one process.
-# More than there are processors: many tests wait for servers, most of all those of the wire.
-WAITING := 1
+# More processes than there are processors: many tests wait for servers, most of all those in tests/wire.
+EXTRA_PROCESSES := 1
 PYTEST = $(PY) -m pytest --dist=loadgroup --maxprocesses=4 \
-	--numprocesses=$(or $(PROCESSES),$(shell expr $$(nproc) + $(WAITING)))
+	--numprocesses=$(or $(PROCESSES),$(shell expr $$(nproc) + $(EXTRA_PROCESSES)))
 # Without the extra `ldap`: python-ldap has no wheels, and needs a compiler and OpenLDAP's headers.
 EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
@@ -40,7 +40,7 @@ test: lint ## Run every check and the whole test suite, as CI does
 test-postgres: $(VENV)/tests
 	$(PY) -m tests.with_postgres $(PYTEST) --ignore=tests/wire -m "database and not wire"
 
-test-all: WAITING := 2
+test-all: EXTRA_PROCESSES := 2
 test-all: $(VENV)/tests
 	$(PYTEST) -m "not long"
 
