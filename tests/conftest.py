@@ -42,7 +42,7 @@ from images.models import (
 from images.publishing import signing
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import described, memory_disk, published, samples, servers
+from tests import described, memory_disk, published_family, samples, servers
 
 PROJECT = "project-a"
 
@@ -231,7 +231,7 @@ def publish_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if missing := [it for it in ("gpg", "gpg-agent", "gpgv") if not shutil.which(it)]:
         pytest.skip(f"{', '.join(missing)} is not installed")
     folder = tmp_path_factory.mktemp("keys") / "publish-key"
-    signing.create(folder, published.KEY_USER)
+    signing.create(folder, published_family.KEY_USER)
     return folder
 
 

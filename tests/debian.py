@@ -1,6 +1,6 @@
-"""Programs of Debian's packages, unpacked below var/environments and not installed.
+"""Programs from Debian's packages, which are unpacked below var/environments, not installed.
 
-So they need no root, and none of the packages that they depend on but do not use here.
+That needs no root, and only those dependencies of the packages that the programs use here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests import environments
 from tests.servers import Missing
 
-# Each with its names in several releases: those of libraries change.
+# Each package with its names in several releases: the names of libraries change.
 PACKAGES = (
     ("incus-client",),  # in Debian 12 among the backports
     ("incus-extra",),
@@ -38,9 +38,9 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def environ() -> dict[str, str]:
-    """The variables with which the programs are found, and find their libraries.
+    """The variables PATH and LD_LIBRARY_PATH, with which the programs and their libraries are found.
 
-    The packages are fetched when they are not there. Raises Missing on systems other than Debian.
+    Fetches the packages when they are not there. Raises Missing on systems other than Debian.
     """
     folder = environments.HOME / "debian"
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def environ() -> dict[str, str]:
 
 
 def _unpack(folder: Path) -> None:
-    """Fetch the packages, and unpack them into the folder."""
+    """Download the packages, and unpack them into the folder."""
     apt = folder / "apt"
     shutil.rmtree(apt, ignore_errors=True)
     options = _options(apt)
@@ -75,7 +75,7 @@ def _unpack(folder: Path) -> None:
 
 
 def _first(names: Sequence[str], known: set[str]) -> str:
-    """The first name of a package that is known."""
+    """The first of the names of a package that this release knows. Raises Missing if it knows none."""
     found = next((name for name in names if name in known), None)
     if found is None:
         raise Missing(f"this release of Debian has no package {' or '.join(names)}")
@@ -83,10 +83,15 @@ def _first(names: Sequence[str], known: set[str]) -> str:
 
 
 def _options(folder: Path) -> list[str]:
-    """Options of apt for lists of its own: those of this release of Debian, and its backports."""
+    """Options for apt to use only this release of Debian and its backports, with its files in a folder.
+
+    Raises Missing on systems other than Debian.
+    """
     address = next(_addresses(release := _release()), None)
     if address is None:
-        raise Missing("only packages of Debian are known here")
+        raise Missing(
+            "the programs come from packages of Debian, and this system is another one"
+        )
     (folder / "lists").mkdir(parents=True)
     sources = folder / "sources.list"
     suites = (release, f"{release}-backports")

@@ -1,4 +1,4 @@
-"""A service with a published tree, over TLS: two families of three versions each, signed."""
+"""A service over TLS with a signed published tree: two families of three versions each."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @dataclass(frozen=True)
-class Published:
-    """The service, and what its clients need."""
+class TreeService:
+    """The running service, and what clients of its published tree need."""
 
     service: Service
     url: str  # the top of the tree, without a slash at its end
     certificate: Path  # of the service
     images: Path  # the folder with what was uploaded: FAMILY-LABEL.qcow2
-    keyring: Path  # with the key that signs the tree
+    keyring: Path  # of gpgv, with the public key that signs the tree
 
     def environ(self, folder: Path) -> dict[str, str]:
         """The environment of a client with its own folder, which is also its home."""
@@ -57,7 +57,7 @@ class Published:
         return environments.environ(**debians, **own)
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request of the admin that succeeds; return the answer."""
+        """Send a request to an API as the admin, and return the answer, which must be a success."""
         answer = requests.request(
             method,
             f"{self.service.url}/{path}",
@@ -79,7 +79,7 @@ class Published:
         )
 
     def _index(self, path: str) -> str:
-        """An index of the tree; empty if there is none."""
+        """The text of an index of the tree; empty if there is none."""
         answer = requests.get(
             f"{self.url}/{path}", verify=str(self.certificate), timeout=60
         )
@@ -87,10 +87,11 @@ class Published:
 
 
 @contextlib.contextmanager
-def published(folder: Path, mode: str = "public") -> Iterator[Published]:
-    """Start the service and publish the families: of each, the last version is current.
+def tree_service(folder: Path, mode: str = "public") -> Iterator[TreeService]:
+    """Run the service with published families, and wait until the indexes have every version.
 
-    ``mode`` is that of IMAGECATALOG_PUBLISH. With "signed-in" the clients sign in as the admin.
+    The last version of each family is the current one. ``mode`` is that of IMAGECATALOG_PUBLISH.
+    With "signed-in" the ``url`` has the name and password of the admin.
     """
     files = certificates.make(folder, x509.IPAddress(ip_address("127.0.0.1")))
     images = _disks(folder / "uploaded")
@@ -108,7 +109,7 @@ def published(folder: Path, mode: str = "public") -> Iterator[Published]:
         if mode == "signed-in":
             url = url.replace("://", f"://{service.username}:{PASSWORD}@")
         keyring = folder / "keyring.gpg"
-        tree = Published(service, url, files.certificate, images, keyring)
+        tree = TreeService(service, url, files.certificate, images, keyring)
         _dearmor(folder / "key" / "public-key.asc", tree.keyring)
         for family in FAMILIES:
             _publish(tree, family)
@@ -137,8 +138,8 @@ def _dearmor(key: Path, keyring: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def _publish(tree: Published, family: str) -> None:
-    """Create a family, and promote one version after the other."""
+def _publish(tree: TreeService, family: str) -> None:
+    """Create a family, and upload, add and promote its versions in turn."""
     families = "catalog/v1/families"
     system, _, release = family.partition("-")
     document = {"name": family, "architecture": "x86_64", "scope": "public"}

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from imagecatalog import checks
 from images.management.doctor import publishing, storage
-from tests.published import KEY_USER
+from tests.published_family import KEY_USER
 
 pytestmark = pytest.mark.usefixtures("publish_key")
 

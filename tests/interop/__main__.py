@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import environments, servers
-from tests.published_tree import Published, published
+from tests.published_tree import TreeService, tree_service
 from tests.servers import Service
 from tests.web import allow, serving_folder
 
@@ -50,7 +50,7 @@ def main() -> int:
         rig = Rig(*stack.enter_context(_service(folder)))
         if {*TREE, "ironic"} & {*chosen}:
             (folder / "tree").mkdir()
-            rig.tree = stack.enter_context(published(folder / "tree"))
+            rig.tree = stack.enter_context(tree_service(folder / "tree"))
         failed = [client for client in chosen if not succeeds(client, rig)]
     print(f"{len(chosen) - len(failed)} of {len(chosen)} clients succeeded")
     return int(bool(failed))
@@ -62,7 +62,7 @@ class Rig:
 
     service: Service
     env: dict[str, str]  # what the scripts find in the environment
-    tree: Published | None = None
+    tree: TreeService | None = None
 
     def environ(self, folder: Path) -> dict[str, str]:
         """The environment of a client with this folder."""

@@ -25,7 +25,7 @@ from images.publishing import (
     virt_builder,
 )
 from images.publishing.snapshot import PublishedFamily
-from tests.published import ARCHIVE, CURRENT, DATA, FAMILY, OLD
+from tests.published_family import ARCHIVE, CURRENT, DATA, FAMILY, OLD
 
 UPDATED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FOLDER = "images/debian-13/20260228"

@@ -11,7 +11,7 @@ import pytest
 
 from images.publishing import juju
 from images.publishing.snapshot import PublishedFamily
-from tests.published import CURRENT, FAMILY, OLD
+from tests.published_family import CURRENT, FAMILY, OLD
 
 CLOUD = juju.Cloud("RegionOne", "https://identity.example.org/v3")
 UPDATED = datetime(2026, 3, 1, tzinfo=UTC)

@@ -16,12 +16,12 @@ from images.publishing import pages
 from images.publishing.pages import Entry
 from images.publishing.snapshot import PublishedFamily
 from images.publishing.usage import Guide, Site, guides
-from tests import published
-from tests.published import CURRENT, OLD
+from tests import published_family
+from tests.published_family import CURRENT, OLD
 
 SITE = Site("https://images.example.org/pub", is_signed=True)
 NEW = replace(CURRENT, properties={"hw_disk_bus": "scsi", "build_host": "builder-7"})
-FAMILY = replace(published.FAMILY, versions=(NEW, OLD))
+FAMILY = replace(published_family.FAMILY, versions=(NEW, OLD))
 HOSTILE = '<script>alert(1)</script>"\u202e\x07'
 
 

@@ -15,7 +15,7 @@ import pytest
 from images.publishing import SigningError, gnupg, signing
 from images.publishing.signing import Signer
 from tests import servers
-from tests.published import KEY_USER
+from tests.published_family import KEY_USER
 
 TEXT = b"12ab  debian-13.qcow2\n- a line with a dash \n"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.__main__ import CLIENTS as SCRIPTS
-from tests.published_tree import FAMILIES, LABELS, Published, published
+from tests.published_tree import FAMILIES, LABELS, TreeService, tree_service
 from tests.servers import Missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("published")]
@@ -23,14 +23,14 @@ CLIENTS = ("downloads", "incus", "simplestreams", "virt_builder")
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
-    with published(tmp_path_factory.mktemp("published")) as tree:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TreeService]:
+    with tree_service(tmp_path_factory.mktemp("published")) as tree:
         yield tree
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_fetches_the_images_that_were_uploaded(
-    client: str, tree: Published, tmp_path: Path
+    client: str, tree: TreeService, tmp_path: Path
 ) -> None:
     run(client, tree, tmp_path)
 
@@ -40,13 +40,13 @@ def test_clients_that_sign_in_fetch_the_images_that_were_uploaded(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "service").mkdir()
-    with published(tmp_path / "service", "signed-in") as tree:
+    with tree_service(tmp_path / "service", "signed-in") as tree:
         for client in CLIENTS:
             (tmp_path / client).mkdir()
             run(client, tree, tmp_path / client)
 
 
-def run(client: str, tree: Published, folder: Path) -> None:
+def run(client: str, tree: TreeService, folder: Path) -> None:
     """Run the script of a client, in a folder of its own."""
     ended = subprocess.run(
         [sys.executable, SCRIPTS / f"with_{client}.py"],
@@ -58,7 +58,7 @@ def run(client: str, tree: Published, folder: Path) -> None:
     assert ended.returncode == 0, ended.stdout
 
 
-def environ_of(tree: Published, folder: Path) -> dict[str, str]:
+def environ_of(tree: TreeService, folder: Path) -> dict[str, str]:
     """The environment of a client; the test is skipped where there are no clients."""
     try:
         return tree.environ(folder)
@@ -66,7 +66,9 @@ def environ_of(tree: Published, folder: Path) -> dict[str, str]:
         pytest.skip(str(missing))
 
 
-def test_incus_finds_no_fault_in_a_static_copy(tree: Published, tmp_path: Path) -> None:
+def test_incus_finds_no_fault_in_a_static_copy(
+    tree: TreeService, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     tree.service.manage("publish_export", str(copy), "--url", "https://mirror.example")
     environ = environ_of(tree, tmp_path)

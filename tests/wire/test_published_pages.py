@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from images.publishing import pages
 from images.publishing.pages import Entry
 from images.publishing.usage import Site
-from tests.published import CURRENT, FAMILY, OLD
+from tests.published_family import CURRENT, FAMILY, OLD
 from tests.wire.browser import SHOTS
 
 pytestmark = pytest.mark.slow

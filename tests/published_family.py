@@ -1,4 +1,4 @@
-"""A published family for tests of what is written about it."""
+"""A made-up family with two published versions, for tests of the indexes and pages about it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime
 
 from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
+# The user of the key that signs; GnuPG escapes some of the characters.
 KEY_USER = "Ímages: nightly <images@example.org>"
 DATA = b"the data of a disk"
-ARCHIVE = b"the archive"
+ARCHIVE = b"the archive"  # with the metadata of the disk, for Incus and LXD
 OLD = PublishedVersion(
     label="20260131",
     image_id="5a4d1c5e-4f3e-4d2b-9d55-0a4f8a3f2b11",
