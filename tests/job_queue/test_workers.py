@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from images import job_queue
 from images.access import Caller
 from images.duty import Duty
 from images.jobs import kinds, worker
 from images.models import Job, JobStatus, WorkerPause
+from tests import worker_processes
 from tests.job_queue import worker_process
-from tests.servers import ROOT, wait_until
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,18 +99,6 @@ def test_a_paused_worker_begins_no_job(
     assert Job.objects.get(pk=job.pk).status == JobStatus.WAITING
 
 
-@contextmanager
-def running_worker() -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.job_queue.worker_process"]
-    name = str(connection.settings_dict["NAME"])
-    process = subprocess.Popen([*command, name], cwd=ROOT, env=os.environ)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.slow
 def test_a_job_of_a_killed_worker_is_taken_up_again_and_a_stopped_one_gives_it_back(
     member: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,11 +112,11 @@ def test_a_job_of_a_killed_worker_is_taken_up_again_and_a_stopped_one_gives_it_b
             row.progress_done > 0
         )
 
-    with running_worker() as first:
+    with worker_processes.running(worker_process.__name__) as first:
         wait_until(lambda: is_begun(1), "the first worker")
         first.send_signal(signal.SIGKILL)
         first.wait()
-    with running_worker() as second:
+    with worker_processes.running(worker_process.__name__) as second:
         wait_until(lambda: is_begun(2), "the second worker")
         second.send_signal(signal.SIGTERM)
         assert second.wait(30) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import django
 
 django.setup()
 
-from django.db import connection  # noqa: E402
-
 from images.job_queue import JobKind, RunningJob  # noqa: E402
-from images.jobs import kinds, worker  # noqa: E402
+from images.jobs import kinds  # noqa: E402
+from tests import worker_processes  # noqa: E402
 
 
 def wait(job: RunningJob) -> dict[str, object]:
@@ -29,11 +27,6 @@ def wait(job: RunningJob) -> dict[str, object]:
 WAIT = JobKind("wait", wait, "Wait", unit="steps")
 
 
-def main() -> None:
-    connection.settings_dict["NAME"] = sys.argv[1]
-    kinds.KINDS[WAIT.name] = WAIT
-    worker.run(interval=0.2, downloads=1, jobs=2)
-
-
 if __name__ == "__main__":
-    main()
+    kinds.KINDS[WAIT.name] = WAIT
+    worker_processes.serve()

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
 
 from images.access import Caller
 from images.models import Event, Image, Job, RetentionRun
 from images.retention import runs, undoing
 from images.retention.preview import preview
-from tests.servers import ROOT, wait_until
+from tests import worker_processes
+from tests.servers import wait_until
 
 IMAGES = 20
-
-
-@contextmanager
-def running_worker() -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tests.retention.worker_process"]
-    name = str(connection.settings_dict["NAME"])
-    env = {
-        **os.environ,
-        "IMAGECATALOG_DATA_DIR": str(settings.IMAGECATALOG_DATA_DIR),
-        "IMAGECATALOG_STORES": settings.IMAGECATALOG_STORES,
-    }
-    process = subprocess.Popen([*command, name], cwd=ROOT, env=env)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+WORKER = "tests.retention.worker_process"
 
 
 @pytest.mark.long
@@ -57,7 +35,7 @@ def test_a_run_of_a_killed_worker_is_repeated_and_undone_by_others(
         return started.decisions.filter(result=result).count()
 
     def kill_in_the_middle(result: str) -> None:
-        with running_worker() as worker:
+        with worker_processes.running(WORKER) as worker:
             wait_until(lambda: number(result) >= 3, "the first images")
             worker.send_signal(signal.SIGKILL)
             worker.wait()
@@ -65,7 +43,7 @@ def test_a_run_of_a_killed_worker_is_repeated_and_undone_by_others(
 
     def finish(job: Job | None) -> None:
         assert job is not None
-        with running_worker():
+        with worker_processes.running(WORKER):
             wait_until(
                 lambda: not Job.objects.open().filter(pk=job.pk).exists(),
                 "the end of the job",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import django
 
 django.setup()
 
-from django.db import connection  # noqa: E402
-
 from images.job_queue import RunningJob  # noqa: E402
-from images.jobs import worker  # noqa: E402
+from tests import worker_processes  # noqa: E402
 
 _progress = RunningJob.progress
 
@@ -22,11 +19,6 @@ def slowly(job: RunningJob, done: int, total: int | None = None) -> None:
     time.sleep(0.1)
 
 
-def main() -> None:
-    connection.settings_dict["NAME"] = sys.argv[1]
-    RunningJob.progress = slowly  # type: ignore[method-assign]
-    worker.run(interval=0.2, downloads=1, jobs=2)
-
-
 if __name__ == "__main__":
-    main()
+    RunningJob.progress = slowly  # type: ignore[method-assign]
+    worker_processes.serve()
