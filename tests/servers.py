@@ -140,7 +140,7 @@ def free_port() -> int:
 def wait_until(
     ready: Callable[[], object],
     what: str,
-    seconds: float = 30,
+    seconds: float = 60,
     process: subprocess.Popen[bytes] | None = None,
     log: Path | None = None,
 ) -> None:
@@ -227,7 +227,7 @@ class StoppablePostgres:
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             self._process.send_signal(number)
-            self._process.wait(20)
+            self._process.wait(60)
 
     def start(self) -> None:
         command = dying_with_us(self._command, signal.SIGINT, self._user)

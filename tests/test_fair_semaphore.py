@@ -25,7 +25,7 @@ def test_a_thread_that_releases_it_gets_it_after_those_that_wait(
     order: list[str] = []
 
     def work(name: str) -> None:
-        assert taken.acquire(timeout=5)
+        assert taken.acquire(timeout=60)
         order.append(name)
         taken.release()
 

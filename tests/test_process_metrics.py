@@ -181,5 +181,5 @@ def test_a_process_without_memory_for_its_numbers_works_without(
     process.add(BYTES, 5)
     process.process.send_signal(signal.SIGTERM)
 
-    assert process.process.wait(10) == -signal.SIGTERM
+    assert process.process.wait(60) == -signal.SIGTERM
     process.kill()

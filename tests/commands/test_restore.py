@@ -142,7 +142,7 @@ def at_once(transactional_db: None) -> Callable[..., list[str]]:
         line = Barrier(len(verbs))
 
         def go(verb: Callable[..., Any]) -> str:
-            line.wait(10)
+            line.wait(60)
             try:
                 verb()
             except errors.Conflict:

@@ -253,7 +253,7 @@ def test_after_ctrl_c_the_next_run_goes_on(tmp_path: Path) -> None:
     while not verified(tmp_path):
         time.sleep(0.1)
     slow.send_signal(signal.SIGINT)
-    out, _ = slow.communicate(timeout=20)
+    out, _ = slow.communicate(timeout=60)
     assert slow.returncode == 130, out
     assert "Stopped." in out
     first = int(out.partition(" good")[0])

@@ -39,7 +39,7 @@ class Client:
     def __init__(self, key: str) -> None:
         self.key = key
         self.near, self.far = socket.socketpair()
-        self.far.settimeout(5)
+        self.far.settimeout(60)
 
     def ask(
         self, method: str, path: str, *fields: str, key: str = "", at_once: bytes = b""

@@ -233,7 +233,7 @@ def together(*requests: Callable[[], object]) -> list[str]:
     start = threading.Barrier(len(requests))
 
     def compete(work: Callable[[], object]) -> str:
-        start.wait(10)
+        start.wait(60)
         try:
             work()
         except REFUSED as error:

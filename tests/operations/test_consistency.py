@@ -121,7 +121,7 @@ def test_the_bytes_of_a_running_upload_are_no_orphan(
         yield DATA
         yield DATA
         streaming.set()
-        go_on.wait(20)
+        go_on.wait(60)
 
     def upload() -> None:
         try:
@@ -131,7 +131,7 @@ def test_the_bytes_of_a_running_upload_are_no_orphan(
 
     thread = Thread(target=upload)
     thread.start()
-    assert streaming.wait(20)
+    assert streaming.wait(60)
     try:
         held = list(store.keys())
         found = kinds(read_bytes=True)

@@ -79,7 +79,7 @@ def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     def hang(self: LocalStore, key: str) -> Any:
         asked.append(key)
-        go_on.wait(10)
+        go_on.wait(60)
         raise errors.DataMissing
 
     monkeypatch.setattr(LocalStore, "open", hang)
@@ -87,7 +87,7 @@ def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert failing() == failing() == {"store": "The default store does not answer."}
     go_on.set()
-    readiness._store_check._last.result(10)
+    readiness._store_check._last.result(60)
     assert len(asked) == 1
 
 

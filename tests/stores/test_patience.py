@@ -25,12 +25,12 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hung]:
 
     def read() -> None:
         with store.reading():
-            inside.wait(timeout=5)
+            inside.wait(timeout=60)
             answer.wait()
 
     with ThreadPoolExecutor(MOST) as pool:
         reads = [pool.submit(read) for _ in range(MOST)]
-        inside.wait(timeout=5)
+        inside.wait(timeout=60)
         yield store, answer, reads
         answer.set()
 
@@ -46,7 +46,7 @@ def test_a_file_system_that_answers_again_is_used_again(hung: Hung) -> None:
     store, answer, reads = hung
     answer.set()
     for read in reads:
-        read.result(timeout=5)
+        read.result(timeout=60)
 
     with store.reading():
         pass

@@ -112,7 +112,7 @@ def test_no_writer_is_far_behind_the_others() -> None:
 
 
 def test_objects_are_completed_at_the_same_time() -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def writer(blocks: Iterable[bytes]) -> None:
         for _ in blocks:

@@ -43,7 +43,7 @@ class Evidence:
         with closing(sqlite3.connect(path, timeout=30)) as connection:
             return connection.execute(query).fetchall()
 
-    def wait_for(self, image_id: str, status: str, seconds: float = 20) -> None:
+    def wait_for(self, image_id: str, status: str, seconds: float = 60) -> None:
         """Until the image has this status."""
 
         def reached() -> bool:
@@ -51,7 +51,7 @@ class Evidence:
 
         wait_until(reached, f"the way of {image_id} to {status}", seconds)
 
-    def wait_for_nothing_left(self, image_id: str, seconds: float = 20) -> None:
+    def wait_for_nothing_left(self, image_id: str, seconds: float = 60) -> None:
         """Until no store holds a byte of the image."""
 
         def gone() -> bool:

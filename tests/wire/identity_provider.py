@@ -62,10 +62,10 @@ def sign_in(session: requests.Session, start: str, subject: str) -> requests.Res
 
     ``start`` is the URL at which the service starts the sign-in.
     """
-    page = session.get(start, timeout=20)
+    page = session.get(start, timeout=60)
     for values in ({"prompt": "login", "login": subject, "password": "any"}, {}):
         found = re.search('<form[^>]* action="([^"]+)"', page.text)
         assert found, page.text
         url = urljoin(page.url, unescape(found[1]))
-        page = session.post(url, {"prompt": "consent"} | values, timeout=20)
+        page = session.post(url, {"prompt": "consent"} | values, timeout=60)
     return page

@@ -87,11 +87,11 @@ class Sites:
         self.forger.token = change(claims | {"groups": ["admins"]})
         session, url = requests.Session(), self.service.url
         session.headers["X-Forwarded-For"] = f"192.0.2.{next(self.clients)}"
-        start = session.get(f"{url}/admin/sso/", allow_redirects=False, timeout=20)
+        start = session.get(f"{url}/admin/sso/", allow_redirects=False, timeout=60)
         (state,) = parse_qs(urlsplit(start.headers["Location"]).query)["state"]
         parameters = {"code": "code", "state": state}
         return session.get(
-            f"{url}{CALLBACK}", params=parameters, allow_redirects=False, timeout=20
+            f"{url}{CALLBACK}", params=parameters, allow_redirects=False, timeout=60
         )
 
 

@@ -145,7 +145,7 @@ query = st.lists(
 def exchange(service: Service, request: bytes) -> bytes:
     """Send, say that nothing follows, and read to the end."""
     with connect(service) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         try:
             sock.sendall(request)
             sock.shutdown(socket.SHUT_WR)

@@ -57,11 +57,11 @@ class Site:
         session, url = requests.Session(), f"{self.service.url}{SIGN_IN}"
         address = address or f"192.0.2.{next(self.clients)}"
         session.headers["X-Forwarded-For"] = address
-        session.get(url, timeout=20)
+        session.get(url, timeout=60)
         form = {"username": name, "password": password, "next": "/admin/images/image/"}
         token = session.cookies["csrftoken"]
         form |= {"csrfmiddlewaretoken": token}
-        return session, session.post(url, form, timeout=20)
+        return session, session.post(url, form, timeout=60)
 
     def gets_in(self, name: str, password: str = PASSWORD) -> bool:
         session, page = self.sign_in(name, password)
@@ -100,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, ldap: Directory) -> Iterator[
 
 def test_a_user_of_the_directory_has_the_roles_of_its_groups(site: Site) -> None:
     session, page = site.sign_in("dora")
-    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=20)
+    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=60)
 
     assert page.url == f"{site.service.url}/admin/images/image/"
     assert "dora" in page.text
@@ -110,7 +110,7 @@ def test_a_user_of_the_directory_has_the_roles_of_its_groups(site: Site) -> None
 def test_a_member_of_the_admin_group_is_a_superuser(site: Site) -> None:
     session, _ = site.sign_in("emil")
 
-    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=20)
+    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=60)
 
     assert users.status_code == 200
 

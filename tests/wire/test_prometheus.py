@@ -98,7 +98,7 @@ def query(
     command += [f"--web.listen-address={url.removeprefix('http://')}"]
 
     def query(expression: str) -> list[dict[str, Any]]:
-        answer = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5)
+        answer = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=60)
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
 
@@ -131,7 +131,7 @@ def firing(query: Query, **labels: str) -> set[str]:
 
 def metrics(management: str) -> dict[tuple[str, ...], float]:
     """Return the present metrics of the service at this address: name and labels -> value."""
-    text = requests.get(f"http://{management}/metrics", timeout=5).text
+    text = requests.get(f"http://{management}/metrics", timeout=60).text
     return samples.values(text_string_to_metric_families(text))
 
 
@@ -161,7 +161,7 @@ def test_alerts_about_what_goes_on_fire_in_time_and_only_then(
 def test_prometheus_finds_nothing_to_object_to_in_the_metrics(
     service: servers.Service, management: str, programs: tuple[str, str]
 ) -> None:
-    text = requests.get(f"http://{management}/metrics", timeout=5).text
+    text = requests.get(f"http://{management}/metrics", timeout=60).text
     done = subprocess.run(
         [programs[1], "check", "metrics"], input=text, capture_output=True, text=True
     )

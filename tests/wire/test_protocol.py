@@ -24,7 +24,7 @@ def api(any_catalogue: Service) -> Iterator[Api]:
 def ask(service: Service, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the first response."""
     with connect(service) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.sendall(request)
         received = b"".join(iter(lambda: sock.recv(1 << 16), b""))
     start, _, body = received.partition(b"\r\n\r\n")

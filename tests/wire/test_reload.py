@@ -209,7 +209,7 @@ def test_a_stop_does_not_wait_for_what_a_reload_has_left(tmp_path: Path) -> None
             everyone = psutil.Process(service.process.pid).children(recursive=True)
             service.process.terminate()
             assert upload.recv(MIB).startswith(b"HTTP/1.1 503 ")
-            assert service.process.wait(15) == 0
+            assert service.process.wait(60) == 0
 
         _, alive = psutil.wait_procs(everyone, 5)
         assert alive == []
@@ -225,7 +225,7 @@ def test_signals_of_other_servers_change_nothing(tmp_path: Path) -> None:
         assert gunicorns(service) == before
 
         service.process.send_signal(signal.SIGQUIT)
-        assert service.process.wait(15) == 0
+        assert service.process.wait(60) == 0
 
 
 def test_a_service_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
@@ -247,6 +247,6 @@ def test_a_service_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
             wait_until(lambda: servers._status(f"http://127.0.0.1:{port}"), "serve")
             os.close(ours)
 
-            assert process.wait(15) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()

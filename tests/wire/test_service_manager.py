@@ -116,10 +116,10 @@ def test_a_service_is_ready_when_its_database_is_prepared_and_it_serves(
         lock.close()
 
         manager.wait_for("READY=1")
-        assert requests.get(f"http://{address}/versions", timeout=5).status_code == 200
+        assert requests.get(f"http://{address}/versions", timeout=60).status_code == 200
         process.terminate()
         manager.wait_for("STOPPING=1")
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert ["WATCHDOG=1"] not in manager.messages  # nobody has asked for it
 
 

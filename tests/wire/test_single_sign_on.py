@@ -52,7 +52,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
         "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
     }
     with servers.catalogue(folder, env, workers=1, port=ports[0]) as service:
-        before = requests.get(f"{service.url}{START}", timeout=20)
+        before = requests.get(f"{service.url}{START}", timeout=60)
         try:
             with identity_provider.serving(folder, ports[1], service.url) as provider:
                 yield Sites(service, provider, before)
@@ -88,7 +88,7 @@ def test_a_superuser_of_the_provider_sees_who_has_signed_in(sites: Sites) -> Non
     sites.provider.set_users(s2=("bob", ["admins"]))
 
     session, page = sites.sign_in("s2")
-    log = session.get(f"{sites.service.url}/admin/axes/accesslog/", timeout=20)
+    log = session.get(f"{sites.service.url}/admin/axes/accesslog/", timeout=60)
 
     assert (page.status_code, page.url) == (200, f"{sites.service.url}/admin/")
     assert "bob" in log.text
@@ -98,7 +98,7 @@ def test_who_is_in_no_group_with_access_reads_why(sites: Sites) -> None:
     sites.provider.set_users(s3=("carol", ["strangers"]))
 
     session, page = sites.sign_in("s3")
-    front = session.get(f"{sites.service.url}/admin/", timeout=20)
+    front = session.get(f"{sites.service.url}/admin/", timeout=60)
 
     assert page.status_code == 403
     assert "The account carol is in no group that has access" in page.text
@@ -114,7 +114,7 @@ def test_a_local_password_is_no_way_in(sites: Sites) -> None:
         "csrfmiddlewaretoken": "c" * 32,
     }
 
-    answer = session.post(url, form, timeout=20)
+    answer = session.post(url, form, timeout=60)
 
     assert (answer.status_code, answer.url) == (200, url)
     assert "sessionid" not in session.cookies
@@ -123,7 +123,7 @@ def test_a_local_password_is_no_way_in(sites: Sites) -> None:
 def test_a_code_that_nobody_asked_for_signs_nobody_in(sites: Sites) -> None:
     parameters = {"code": "guessed", "state": "guessed"}
 
-    answer = requests.get(f"{sites.service.url}{CALLBACK}", parameters, timeout=20)
+    answer = requests.get(f"{sites.service.url}{CALLBACK}", parameters, timeout=60)
 
     assert answer.status_code == 403
     assert "The identity provider did not sign you in" in answer.text
@@ -137,7 +137,7 @@ def test_only_so_many_sign_ins_are_begun_from_one_address(sites: Sites) -> None:
             f"{sites.service.url}{START}",
             headers=elsewhere,
             allow_redirects=False,
-            timeout=20,
+            timeout=60,
         ).status_code
         for _ in range(11)
     ]

@@ -63,7 +63,7 @@ def test_an_upload_that_ends_in_time_outlives_sigterm(start: Start) -> None:
             wait_until(lambda: web.parent().children() == [web], "the idle one's end")
             sock.sendall(b"!")
             assert answer(sock).startswith(b"HTTP/1.1 204 ")
-        assert service.process.wait(20) == 0
+        assert service.process.wait(60) == 0
 
     assert evidence.status(image_id) == "active"
 
@@ -112,7 +112,7 @@ def test_a_web_process_that_has_just_been_started_does_not_miss_the_stop(
     with start as server:
         server.process.send_signal(number)
 
-        assert server.process.wait(15) == 0
+        assert server.process.wait(60) == 0
 
 
 def test_an_upload_that_takes_longer_leaves_nothing(start: Start) -> None:
@@ -122,7 +122,7 @@ def test_an_upload_that_takes_longer_leaves_nothing(start: Start) -> None:
         with sock:
             service.process.send_signal(signal.SIGTERM)
             assert answer(sock).startswith(b"HTTP/1.1 503 ")
-        assert service.process.wait(20) == 0
+        assert service.process.wait(60) == 0
 
     assert evidence.status(image_id) == "queued"
     assert evidence.files(image_id) == []

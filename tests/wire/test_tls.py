@@ -170,7 +170,7 @@ def test_a_reload_reads_a_new_certificate(files: Files, tmp_path: Path) -> None:
 
 def shown_days(management: str) -> int:
     """Return how many days the metrics say the certificate is still valid, rounded."""
-    text = requests.get(f"http://{management}/metrics", timeout=5).text
+    text = requests.get(f"http://{management}/metrics", timeout=60).text
     found = samples.values(text_string_to_metric_families(text))
     expiry = found["certificate_expiry_timestamp_seconds",]
     return round((expiry - time.time()) / 86400)

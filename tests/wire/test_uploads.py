@@ -318,7 +318,7 @@ def test_bytes_that_arrived_before_sigterm_are_kept(start: Start) -> None:
             wait_for_sender(service, upload)
             service.process.send_signal(signal.SIGTERM)
             assert sock.recv(MIB).startswith(b"HTTP/1.1 503 ")
-        assert service.process.wait(20) == 0
+        assert service.process.wait(60) == 0
 
     with start() as evidence, Api(evidence.service) as api:
         assert offset(api, upload) == 1000
