@@ -59,7 +59,7 @@ def read(project: str) -> State:
             list(publications.defer("unsigned", "parts").order_by("name")),
             indexes,
             {it: reading.entries(project, it) for it in _folders(indexes)},
-            reading.cards(project),
+            pages.read_cards(reading.cards(project)),
             reading.key(project),
         )
     if not state.publications:  # an earlier copy must not be emptied by a wrong setting

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import orjson
 from django.template.loader import render_to_string
 
 from images import units
@@ -72,6 +72,16 @@ def card(family: PublishedFamily) -> Card:
     )
 
 
+def read_cards(content: bytes) -> list[Card]:
+    """Return the families that ``write_cards`` has written."""
+    return [_read_card(values) for values in orjson.loads(content)]
+
+
+def write_cards(cards: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the fields of cards as JSON, for ``read_cards``."""
+    return orjson.dumps(list(cards))
+
+
 def style() -> bytes:
     """Return the style sheet of the pages."""
     return (_STATIC / "published.css").read_bytes()
@@ -84,12 +94,12 @@ def top_entries(indexes: Iterable[Entry]) -> list[Entry]:
 
 def top_page(site: Site, cards: Iterable[Card], entries: Sequence[Entry]) -> bytes:
     """Return the page of the top folder, with all families and the entries of the folder."""
-    return _list("top", "", site, tuple(cards), tuple(entries))
+    return _page("top", "", site, cards=_shown(cards), entries=_listed(entries))
 
 
 def families_page(site: Site, cards: Iterable[Card]) -> bytes:
     """Return the page of the folder ``images/``, whose entries are the families."""
-    return _list("families", "images/", site, tuple(cards))
+    return _page("families", "images/", site, cards=_shown(cards))
 
 
 def family_page(site: Site, family: PublishedFamily) -> bytes:
@@ -137,17 +147,6 @@ def folder_page(site: Site, path: str, entries: Sequence[Entry]) -> bytes:
     return _page("folder", path, site, entries=_listed(entries))
 
 
-@lru_cache(maxsize=4)  # a page of a thousand families takes a tenth of a second
-def _list(
-    name: str,
-    path: str,
-    site: Site,
-    cards: tuple[Card, ...],
-    entries: tuple[Entry, ...] = (),
-) -> bytes:
-    return _page(name, path, site, cards=_shown(cards), entries=_listed(entries))
-
-
 def _page(name: str, path: str, site: Site, **values: Any) -> bytes:
     depth = path.count("/")
     context = values | {
@@ -157,6 +156,11 @@ def _page(name: str, path: str, site: Site, **values: Any) -> bytes:
         "style": "../" * depth + STYLE,
     }
     return render_to_string(f"published/{name}.html", context).encode()
+
+
+def _read_card(values: dict[str, Any]) -> Card:
+    built = values["built"]
+    return Card(**values | {"built": built and date.fromisoformat(built)})
 
 
 def _title(family: PublishedFamily) -> str:

@@ -255,7 +255,7 @@ def indexes(row: PublishedTree, now: datetime, *, signed: bool) -> dict[str, byt
     if signed:
         return {**streams, f"{virt_builder.PATH}{tree.CLEARSIGNED}": sections}
     whole = catalogue_index.document((it[INDEX] for it in parts), now, row.key)
-    cards = orjson.dumps([it[CARD] for it in parts])
+    cards = pages.write_cards(it[CARD] for it in parts)
     return {
         **streams,
         **_for_juju((it[JUJU] for it in parts), now),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from images.http import client_address, public_url, responses
 from images.http.views import ApiView, get_caller
 from images.models import Publication
 from images.publishing import juju, pages, paths, reading
+from images.publishing.pages import Entry
 from images.publishing.paths import CURRENT
 from images.publishing.snapshot import PublishedFamily
 from images.publishing.usage import Site
@@ -109,9 +111,8 @@ class _Tree:
             case [""]:
                 return self.page(self.top())
             case ["images", ""]:
-                return self.page(
-                    pages.families_page(self.site, reading.cards(self.project))
-                )
+                cards = reading.cards(self.project)
+                return self.page(_families_page(self.site, cards))
             case ["images", family, ""]:
                 return self.page(self.family_page(family))
             case ["images", family, label, ""]:
@@ -150,7 +151,7 @@ class _Tree:
     def top(self) -> bytes:
         """Return the page of the top folder."""
         entries = pages.top_entries(reading.entries(self.project))
-        return pages.top_page(self.site, reading.cards(self.project), entries)
+        return _top_page(self.site, reading.cards(self.project), tuple(entries))
 
     def family(self, name: str) -> tuple[Publication, PublishedFamily]:
         """Return a published family that the caller can see. Raises NotFound."""
@@ -193,3 +194,14 @@ class _Tree:
         else:
             response.headers["Cache-Control"] = IMMUTABLE
         return response
+
+
+# A page of a thousand families takes a tenth of a second. Cards are parsed with the page.
+@lru_cache(maxsize=4)
+def _top_page(site: Site, cards: bytes, entries: tuple[Entry, ...]) -> bytes:
+    return pages.top_page(site, pages.read_cards(cards), entries)
+
+
+@lru_cache(maxsize=4)
+def _families_page(site: Site, cards: bytes) -> bytes:
+    return pages.families_page(site, pages.read_cards(cards))
