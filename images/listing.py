@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from images import access, errors
 from images.access import Caller
 from images.models import Image, Member, rows
 from images.models.rows import NULLABLE, Fetched, Row, Sort
+from images.models.statements import Placeholders, Statement, Varying
 
 TIE_BREAKERS = ("created_at", "id")
 MAX_LENGTH = 2 << 20  # characters of long properties and tags on a page
@@ -70,17 +72,69 @@ def page(caller: Caller, listing: Listing) -> Page:
 
 def _fetch(caller: Caller, listing: Listing, trusted: bool) -> Fetched:
     sort = _complete(listing.sort)
-    where = listing.where & _after(caller, listing.marker, sort, trusted)
-    images = _chosen(caller, listing).filter(where)
+    last = _last(caller, listing.marker, sort, trusted)
+    sees_all = caller.is_admin and not listing.as_project
+    project = None if sees_all else caller.project
+    listing = replace(listing, marker=None)
+    plan = _Plan(caller.is_admin, sees_all, project, listing, last)
+    statement = _statement(plan)
+    return rows.fetch_page(statement, MAX_LENGTH) if statement else Fetched([], False)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that the statement of a page depends on: who asks for what, and after which image."""
+
+    is_admin: bool
+    sees_all: bool  # the images of all projects
+    project: str | None
+    listing: Listing  # without its marker
+    # The values of the sort columns of the last image before the page.
+    last: tuple[Any, ...] | None
+
+
+def _statement(plan: _Plan) -> Statement | None:
+    """Return the statement of a page, None if no image can match.
+
+    Statements of one form are compiled once.
+    """
+    placeholders = Placeholders()
+    try:
+        statement = _of_form(_form(plan, placeholders))
+        return statement and placeholders.fill_in(statement)
+    except Varying:
+        return _compiled(plan)
+
+
+def _form(plan: _Plan, placeholders: Placeholders) -> _Plan:
+    """Return a plan with placeholders in place of its values. Raises Varying."""
+    where = placeholders.add_all(plan.listing.where)
+    return replace(
+        plan,
+        project=placeholders.add(plan.project),
+        listing=replace(plan.listing, where=where),
+        last=plan.last and tuple(map(placeholders.add, plan.last)),
+    )
+
+
+def _compiled(plan: _Plan) -> Statement | None:
+    """Return the statement of a page, None if no image can match."""
+    listing, sort = plan.listing, _complete(plan.listing.sort)
+    where = listing.where
+    if plan.last is not None:
+        where &= _after(sort, plan.last)
+    images = _chosen(plan).filter(where)
     images = images.order_by(*(rows.order_by(*key) for key in sort))
-    branches = [
-        images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
-    ]
-    return rows.fetch_page(branches, sort, listing.limit, MAX_LENGTH)
+    branches = [images.filter(branch)[: listing.limit] for branch in _branches(plan)]
+    return rows.page_statement(branches, sort, listing.limit)
 
 
-def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
-    if listing.trash and caller.is_admin:
+_of_form = lru_cache(maxsize=512)(_compiled)
+
+
+def _chosen(plan: _Plan) -> QuerySet[Image]:
+    listing = plan.listing
+    if listing.trash and plan.is_admin:
         return Image.objects.in_trash()
     if listing.deleted is False:
         return Image.objects.existing()
@@ -90,11 +144,11 @@ def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
     return not_purged.exclude(deleted_at=None)
 
 
-def _branches(caller: Caller, listing: Listing) -> list[Q]:
-    wanted = listing.visibility
-    if caller.is_admin and not listing.as_project:
+def _branches(plan: _Plan) -> list[Q]:
+    listing, wanted = plan.listing, plan.listing.visibility
+    if plan.sees_all:
         return [Q() if wanted in (None, "all") else Q(visibility=wanted)]
-    own = Q(owner=caller.project)
+    own = Q(owner=plan.project)
     if wanted not in (None, "all"):
         own &= Q(visibility=wanted)
     branches = [own]
@@ -103,12 +157,12 @@ def _branches(caller: Caller, listing: Listing) -> list[Q]:
     if wanted in ("all", "community"):
         branches.append(Q(visibility="community"))
     if wanted in (None, "all", "shared"):
-        branches.append(_shared_with(caller, listing.member_status))
+        branches.append(_shared_with(plan.project, listing.member_status))
     return branches
 
 
-def _shared_with(caller: Caller, member_status: str) -> Q:
-    members = Member.objects.filter(member=caller.project)
+def _shared_with(project: str | None, member_status: str) -> Q:
+    members = Member.objects.filter(member=project)
     if member_status != "all":
         members = members.filter(status=member_status)
     return Q(visibility="shared", pk__in=members.values("image"))
@@ -122,9 +176,12 @@ def _complete(sort: Sort) -> Sort:
     return [*sort, *((column, last) for column in TIE_BREAKERS if column not in named)]
 
 
-def _after(caller: Caller, marker: str | None, sort: Sort, trusted: bool) -> Q:
+def _last(
+    caller: Caller, marker: str | None, sort: Sort, trusted: bool
+) -> tuple[Any, ...] | None:
+    """Return the values of the sort columns of the image ``marker``. Raises Invalid."""
     if marker is None:
-        return Q()
+        return None
     # A deleted image is a valid marker: clients that delete page by page must be able to continue.
     try:
         row = access.find(caller, marker, deleted=True)
@@ -135,7 +192,12 @@ def _after(caller: Caller, marker: str | None, sort: Sort, trusted: bool) -> Q:
             f"Marker {marker} is not an image that you can see. "
             "Use the id of the last image of the previous page."
         ) from None
-    last = {column: _value(row, column) for column, _ in sort}
+    return tuple(_value(row, column) for column, _ in sort)
+
+
+def _after(sort: Sort, values: Sequence[Any]) -> Q:
+    """Return the condition for the images after one that has these values in the sort columns."""
+    last = dict(zip((column for column, _ in sort), values, strict=True))
     alternatives, same = [], Q()
     for column, descending in sort:
         alternatives.append(same & _beyond(column, last[column], descending))

@@ -438,3 +438,56 @@ def test_locations_do_not_count_as_images_of_a_page(
 
     assert [len(row["locations"]) for row in shown.rows] == [3]
     assert not shown.is_cut
+
+
+# Statements that are compiled once
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_lists_of_one_form_are_compiled_once(stranger: Caller) -> None:
+    other = replace(stranger, project="project-c")
+    listing._of_form.cache_clear()
+
+    assert names(stranger, where=Q(name="b-shared")) == {"b-shared"}
+    assert names(other, where=Q(name="c-private")) == {"c-private"}
+    assert names(other, where=Q(name="b-shared")) == set()
+    assert listing._of_form.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("sort", SORT_KEYS)
+def test_pages_of_one_form_are_compiled_once(
+    sort: str, make_image: Callable[..., Image], member: Caller
+) -> None:
+    for number in range(6):
+        at = THEN + timedelta(days=number)
+        make_image(name=f"{number}", size=number, created_at=at, updated_at=at)
+    asked = Listing(sort=((sort, False),), limit=1)
+    listing._of_form.cache_clear()
+
+    assert len(set(walk(member, asked))) == 6
+    # The first page, and the pages after a value and after NULL.
+    assert listing._of_form.cache_info().misses <= 3
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_lists_of_admins_are_compiled_once(admin: Caller) -> None:
+    listing._of_form.cache_clear()
+
+    assert names(admin, where=Q(name="b-shared")) == {"b-shared"}
+    assert names(admin, where=Q(name="c-private")) == {"c-private"}
+    assert listing._of_form.cache_info()[:2] == (1, 1)  # hits, misses
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_a_condition_that_changes_its_value_is_not_compiled_once(
+    stranger: Caller,
+) -> None:
+    for text in ("b-sh", "b-pub"):
+        found = names(stranger, where=Q(name__startswith=text))
+        assert found == {name for name in OWN if name.startswith(text)}
+
+
+@pytest.mark.usefixtures("all_kinds")
+def test_a_number_that_no_column_holds_matches_no_image(stranger: Caller) -> None:
+    assert names(stranger, where=Q(size=0)) == set()
+    assert names(stranger, where=Q(size=10**30)) == set()

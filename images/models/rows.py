@@ -132,27 +132,37 @@ def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
     image that has data, it is the import that gave it the data, or its newest copy to other
     stores.
     """
-    return _select(_ALL, chosen, params, "", _task_of_one(connection.vendor))
+    sql = _selection(_ALL, chosen, "", _task_of_one(connection.vendor))
+    return _execute(sql, params)
 
 
-def fetch_page(
-    branches: Sequence[QuerySet[Image]], sort: Sort, limit: int, length: int
-) -> Fetched:
-    """Return the first ``limit`` rows of several sorted querysets merged, each image once.
+def page_statement(
+    branches: Sequence[QuerySet[Image]], sort: Sort, limit: int
+) -> Statement | None:
+    """Return the statement that ``fetch_page`` executes, or None if no image can match.
 
+    It selects the first ``limit`` rows of several sorted querysets merged, each image once.
     ``branches`` are sorted and limited querysets: one query with OR would scan the whole
-    catalogue for a project that owns few images (0.5 s with a million images). The page ends
-    early after the image at which the long properties and tags of the page reach ``length``
-    characters. One query, and one more for every 16 images with long properties or tags.
+    catalogue for a project that owns few images (0.5 s with a million images).
     """
     statements = list(_statements(branches))
     if not statements:
-        return Fetched([], False)
+        return None
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     chosen, params = _merged(statements, order, limit)
     vendor = connection.vendor
-    columns, task = _without_long(vendor), _task(vendor)
-    return _completed(_select(columns, chosen, params, order, task), length)
+    sql = _selection(_without_long(vendor), chosen, order, _task(vendor))
+    return Statement(sql, params)
+
+
+def fetch_page(page: Statement, length: int) -> Fetched:
+    """Return the rows that a ``page_statement`` selects.
+
+    The page ends early after the image at which the long properties and tags of the page reach
+    ``length`` characters. One query, and one more for every 16 images with long properties or
+    tags.
+    """
+    return _completed(_execute(*page), length)
 
 
 def row_of(image: Image) -> Row:
@@ -238,16 +248,17 @@ def _import(vendor: str) -> str:
     return f'WHEN i."status" IN ({_STARTING}) THEN {newest}'
 
 
-def _select(
-    columns: str, chosen: str, params: Sequence[Any], order: str, task: str
-) -> list[Row]:
+def _selection(columns: str, chosen: str, order: str, task: str) -> str:
     order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
+    return (
+        f'SELECT {columns}, {task}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
+        f" ORDER BY {order}"
+    )
+
+
+def _execute(sql: str, params: Sequence[Any]) -> list[Row]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f'SELECT {columns}, {task}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
-            f" ORDER BY {order}",
-            params,
-        )
+        cursor.execute(sql, params)
         fetched = cursor.fetchall()
     # An image with several locations has several consecutive rows.
     return [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 # A placeholder for the id of an image, which no image can have.
 IMAGE_ID: Final = "\0id"
@@ -17,7 +19,7 @@ class Statement(NamedTuple):
     sql: str
     params: tuple[Any, ...]
 
-    def bind(self, values: Mapping[str, str | None]) -> list[Any]:
+    def bind(self, values: Mapping[Any, Any]) -> list[Any]:
         """Return the parameters of the statement with ``values`` (placeholder -> value) filled in."""
         return [values.get(param, param) for param in self.params]
 
@@ -25,3 +27,73 @@ class Statement(NamedTuple):
 def compiled(queryset: QuerySet[Any]) -> Statement:
     """Return the SQL statement of a queryset. Raises EmptyResultSet if no row can match."""
     return Statement(*queryset.query.sql_with_params())
+
+
+class Varying(Exception):
+    """The error for a condition whose SQL depends on its values, such as a list of values."""
+
+
+class Placeholders:
+    """Placeholders for values, so that statements of one form are compiled once.
+
+    A placeholder has the type of its value, so it can be compared with the same columns.
+    """
+
+    def __init__(self) -> None:
+        """Begin without values."""
+        self._values: dict[Any, Any] = {}  # placeholder -> value, as in parameters
+
+    def add(self, value: Any) -> Any:
+        """Return the placeholder for a value of a row. None, True and False stand for themselves.
+
+        Raises Varying for a value of another type than str, int and datetime.
+        """
+        number = len(self._values)
+        match value:
+            case None | bool():
+                return value
+            case str():
+                text = f"\0{number}"
+                self._values[text] = str(value)
+                return text
+            case int():
+                # Django compiles comparisons with numbers that a column cannot hold otherwise.
+                integer = _LAST - number
+                self._values[integer] = value
+                return integer
+            case datetime():
+                time = _FIRST + timedelta(days=number)
+                adapt = connection.ops.adapt_datetimefield_value
+                self._values[adapt(time)] = adapt(value)
+                return time
+        raise Varying
+
+    def add_all(self, condition: Q) -> Q:
+        """Return a condition with placeholders in place of its values.
+
+        Raises Varying if it has values of other types than str and datetime, or expressions.
+        """
+        children: list[Q | tuple[str, Any]] = []
+        for child in condition.children:
+            match child:
+                case Q():
+                    children.append(self.add_all(child))
+                case (str() as lookup, None | bool() | str() | datetime() as value):
+                    children.append((lookup, self.add(value)))
+                case _:
+                    raise Varying
+        return Q(*children, _connector=condition.connector, _negated=condition.negated)
+
+    def fill_in(self, statement: Statement) -> Statement:
+        """Return a statement with the values in place of the placeholders.
+
+        Raises Varying if it has not all of them: some conditions change their values, as those
+        for a part of a text do.
+        """
+        if not self._values.keys() <= {*statement.params}:
+            raise Varying
+        return Statement(statement.sql, tuple(statement.bind(self._values)))
+
+
+_LAST: Final = 2**31 - 1
+_FIRST: Final = datetime(2, 1, 1, tzinfo=UTC)
