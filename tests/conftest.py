@@ -151,8 +151,12 @@ def nothing_skipped(report: Any) -> Any:
 
 @pytest.fixture(scope="session", autouse=True)
 def routes() -> None:
-    """Made once, as in a server: not from the settings of the test that happens to come first."""
+    """Made once, as in a server: not from the settings of the test that happens to come first.
+
+    The description of the routes, too.
+    """
     import_module(settings.ROOT_URLCONF)
+    import_module("imagecatalog.openapi").document()
 
 
 @pytest.fixture(scope="session", autouse=True)
