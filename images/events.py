@@ -13,7 +13,7 @@ from images import request_rate
 from images.access import Caller
 from images.attributes import FAMILY_PROPERTIES
 from images.logs import word
-from images.models import Event, Image
+from images.models import Event, Image, writing
 from images.models.publication import note_change_of_image
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def record(
     """
     if before == image.status:
         count_change(f"image {image.pk}", actor, CHANGED_TOO_OFTEN)
-    event = Event.objects.create(
+    event = Event(
         image=image,
         verb=verb,
         from_status=before,
@@ -53,6 +53,7 @@ def record(
         reason=reason,
         detail={**(detail or {}), **actor.detail},
     )
+    writing.insert(event)
     # A change by the family is noted with the change of the family, and has its name. For a property
     # of the image that is called "family", a list has the values before and after.
     is_by_family = isinstance(event.detail.get("family"), str)

@@ -14,7 +14,7 @@ from django_fsm import can_proceed
 from images import errors
 from images.access import Caller, check_owner, missing
 from images.events import record
-from images.models import Image
+from images.models import Image, writing
 from images.models.statements import IMAGE_ID, Statement, compiled
 
 
@@ -75,4 +75,4 @@ def follow(
 def save(image: Image, *columns: str) -> None:
     """Save the given columns of an existing image, and ``updated_at``."""
     image.updated_at = timezone.now()
-    image.save(update_fields=[*columns, "updated_at"])
+    writing.update(image, [*columns, "updated_at"])

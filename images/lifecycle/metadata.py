@@ -24,7 +24,7 @@ from images.lifecycle.location_preparation import (
 )
 from images.lifecycle.locations import apply
 from images.lifecycle.steps import Step, no_step
-from images.models import Image, Status
+from images.models import Image, Status, writing
 from images.transitions import locked, save
 
 
@@ -69,7 +69,7 @@ def create(
             if "id" in fields:
                 _check_unused(image.pk)
             image_count.check_adding(image.owner)
-            image.save(force_insert=True)
+            writing.insert(image)
             record(image, "create", actor, before="")
             if prepared:
                 apply(image, prepared, actor)

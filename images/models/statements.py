@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.db.models.sql import UpdateQuery
 
 # A placeholder for the id of an image, which no image can have.
 IMAGE_ID: Final = "\0id"
@@ -27,6 +28,13 @@ class Statement(NamedTuple):
 def compiled(queryset: QuerySet[Any]) -> Statement:
     """Return the SQL statement of a queryset. Raises EmptyResultSet if no row can match."""
     return Statement(*queryset.query.sql_with_params())
+
+
+def compiled_update(queryset: QuerySet[Any], **values: Any) -> Statement:
+    """Return the SQL statement that changes columns of the rows of a queryset to ``values``."""
+    query = queryset.query.chain(UpdateQuery)
+    query.add_update_values(values)  # type: ignore[attr-defined]
+    return Statement(*query.sql_with_params())
 
 
 class Varying(Exception):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -28,6 +30,7 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.models.statements import Placeholders, Statement, compiled_update
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, sources, targets, tasks
 from images.transfers.heartbeat import gone, is_silent
@@ -309,8 +312,17 @@ def finish(transfer: Transfer) -> None:
 
 def cancel(image: Image) -> None:
     """Mark the open transfers of a locked image as failed, because the image is deleted."""
-    now = timezone.now()
-    Transfer.objects.filter(image=image, status__in=OPEN_STATUSES).update(
+    placeholders = Placeholders()
+    values = placeholders.add(image.pk), placeholders.add(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(*placeholders.fill_in(_cancellation(*values)))
+
+
+@cache
+def _cancellation(image_id: str, now: datetime) -> Statement:
+    # Compiled once with placeholders, because every deletion of an image executes it.
+    return compiled_update(
+        Transfer.objects.filter(image=image_id, status__in=OPEN_STATUSES),
         status=TransferStatus.FAILED,
         ended_at=now,
         error_code=errors.Gone.code,
