@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -38,6 +39,8 @@ def _run() -> None:
     if sys.argv[1:2] == ["django"]:
         del sys.argv[1]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
+    # To load the modules makes many objects and hardly any cycles.
+    gc.set_threshold(100_000, 20, 20)
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
     from django.db import Error, OperationalError, ProgrammingError

@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
+# A page of a list has tens of thousands of objects, which contain hardly any cycles, and so have
+# the modules that are loaded from here on.
+gc.set_threshold(100_000, 20, 20)
 
 from django.conf import settings
 from django.utils.log import configure_logging
@@ -167,8 +170,7 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 def post_worker_init(worker: Any) -> None:
     """Prepare a new web process before it answers requests (gunicorn hook).
 
-    Sets its limits, metrics, logging and garbage collection, and starts the threads that wait for
-    its shutdown.
+    Sets its limits, metrics and logging, and starts the threads that wait for its shutdown.
     """
     _receive_signals()
     db.limit_waiting()
@@ -178,8 +180,6 @@ def post_worker_init(worker: Any) -> None:
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= now < _most_files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, most))
-    # A page of a list has tens of thousands of objects, which contain hardly any cycles.
-    gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()
     if supervision.IS_SUPERVISED:
         threading.Thread(target=_announce_stop, daemon=True).start()
