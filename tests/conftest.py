@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -61,6 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare pytest before it looks for tests."""
     # pytest 9.1 loses the fixtures of a folder that is named twice, with another one between.
     config.args.sort()
+    # That an example takes long on a busy machine is no fault.
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
     # The servers of tests must get SIGHUP, which nohup lets all programs ignore.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -271,7 +275,7 @@ def large_catalogue(
     """Our service on PostgreSQL and an object store."""
     folder = tmp_path_factory.mktemp("large")
     env = s3_server.env | {
-        "DATABASE_URL": servers.migrated_database(postgres_url),
+        "DATABASE_URL": servers.prepared_database(postgres_url),
         "IMAGECATALOG_STORES": s3_server.store(),
     }
     with servers.catalogue(folder, env) as service:

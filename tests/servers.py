@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -32,10 +33,12 @@ from uuid import uuid4
 
 import psutil
 import psycopg
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = "http://dashboard.localhost"  # the origin of pages of another site
 ADMIN_PASSWORD = "correct horse battery staple"
+PREPARE = "serve", "--prepare-only"
 NOBODY = 65534
 PACKAGED = "pginstall18/bin"  # in the package with PostgreSQL
 SQLITE = "catalogue.sqlite3"  # in the data folder
@@ -322,30 +325,56 @@ def new_database(server: str, template: str = "template1") -> str:
     return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
-def migrated_database(server: str) -> str:
-    """The URL of a new database with our tables, and nothing in them."""
-    return new_database(server, _migrated_template(server))
+def prepared_database(server: str) -> str:
+    """The URL of a new database as a service leaves it that has started with ADMIN_PASSWORD."""
+    return new_database(server, _prepared_template(server))
 
 
 @functools.cache
-def _migrated_template(server: str) -> str:
+def _prepared_template(server: str) -> str:
     url = new_database(server)
-    with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
-        _migrate(Path(folder), DATABASE_URL=url)
+    with tempfile.TemporaryDirectory(prefix="prepared-") as folder:
+        _manage_new(Path(folder), *PREPARE, DATABASE_URL=url)
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE auth_user SET password = %s", [_cheap_hash()])
     return urlsplit(url).path.strip("/")
+
+
+def _cheap_hash() -> str:
+    """The hash of ADMIN_PASSWORD, in one round instead of a million.
+
+    Of the template's user only: each process of each service would hash for a third of a second.
+    """
+    return PBKDF2PasswordHasher().encode(ADMIN_PASSWORD, "salt" * 8, iterations=1)
 
 
 def make_database(data_dir: Path) -> None:
     """Make the data folder, with a SQLite database that has our tables and nothing in them."""
+    _write_database(data_dir, _migrated_sqlite())
+
+
+def _write_database(data_dir: Path, content: bytes) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
-    (data_dir / SQLITE).write_bytes(_migrated_sqlite())
+    (data_dir / SQLITE).write_bytes(content)
 
 
 @functools.cache
 def _migrated_sqlite() -> bytes:
     """The file of a SQLite database with our tables, and nothing in them."""
     with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
-        _migrate(Path(folder))
+        _manage_new(Path(folder), "migrate", "--verbosity=0")
+        return Path(folder, SQLITE).read_bytes()
+
+
+@functools.cache
+def _prepared_sqlite() -> bytes:
+    """The file of a SQLite database that a service has prepared with ADMIN_PASSWORD."""
+    with tempfile.TemporaryDirectory(prefix="prepared-") as folder:
+        make_database(Path(folder))
+        _manage_new(Path(folder), *PREPARE)
+        with contextlib.closing(sqlite3.connect(Path(folder, SQLITE))) as database:
+            database.execute("UPDATE auth_user SET password = ?", [_cheap_hash()])
+            database.commit()
         return Path(folder, SQLITE).read_bytes()
 
 
@@ -358,9 +387,13 @@ def preparing(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _migrate(data_dir: Path, **env: str) -> None:
-    env = _own_environ() | {"IMAGECATALOG_DATA_DIR": str(data_dir)} | env
-    done = manage(env, "migrate", "--verbosity=0")
+def _manage_new(data_dir: Path, *command: str, **env: str) -> None:
+    """Run a management command on a database of which nobody else knows yet."""
+    own = {
+        "IMAGECATALOG_DATA_DIR": str(data_dir),
+        "IMAGECATALOG_ADMIN_PASSWORD": ADMIN_PASSWORD,
+    }
+    done = manage(_own_environ() | own | env, *command)
     assert done.returncode == 0, done.stderr
 
 
@@ -393,7 +426,8 @@ def catalogue(
 
     Settings of the caller's own environment do not reach it. At the end it must stop cleanly
     on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
-    copy of a migrated one; without ``migrated`` the service has to make it.
+    copy of one that another service has prepared, or, with another password of the admin, of a
+    migrated one; without ``migrated`` the service has to make it.
     """
     address = f"127.0.0.1:{port or free_port()}"
     full = _own_environ()
@@ -403,7 +437,9 @@ def catalogue(
     data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
     exists = (data_dir / SQLITE).exists()
     if migrated and not full.get("DATABASE_URL") and not exists:
-        make_database(data_dir)
+        is_usual = full["IMAGECATALOG_ADMIN_PASSWORD"] == ADMIN_PASSWORD
+        template = _prepared_sqlite if is_usual else _migrated_sqlite
+        _write_database(data_dir, template())
     log = folder / f"{address.replace(':', '-')}.log"
     command = [
         *program,

@@ -85,7 +85,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
         s3: servers.S3 = request.getfixturevalue("s3_server")
         folder = s3.folder.parent
         backend = s3.env | {
-            "DATABASE_URL": servers.migrated_database(server),
+            "DATABASE_URL": servers.prepared_database(server),
             "IMAGECATALOG_STORES": s3.store(),
         }
 

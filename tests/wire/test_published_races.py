@@ -149,7 +149,7 @@ def test_no_digest_ever_disagrees_with_the_file_beside_it(
     env = {"IMAGECATALOG_PUBLISH": "public", "IMAGECATALOG_IMAGE_CHANGE_RATE": "0"}
     if database == "postgres":
         url = request.getfixturevalue("postgres_url")
-        env["DATABASE_URL"] = servers.migrated_database(url)
+        env["DATABASE_URL"] = servers.prepared_database(url)
     seen: Counter[str] = Counter()
     with servers.catalogue(tmp_path, env) as service:
         images = fill(service)

@@ -85,7 +85,7 @@ def test_no_client_notices_a_reload_and_an_upload_outlives_it(
 ) -> None:
     # So many clients at once wait too long for each other's transactions in SQLite.
     env = {
-        "DATABASE_URL": servers.migrated_database(postgres_url),
+        "DATABASE_URL": servers.prepared_database(postgres_url),
         "IMAGECATALOG_GRACE_SECONDS": "2",
         "IMAGECATALOG_LEASE_SECONDS": "600",  # the upload waits for many clients
     }

@@ -77,7 +77,7 @@ def running(
 ) -> Iterator[Pair]:
     stores = [s3_server.store(name, f"two-services/{name}") for name in (SAME, FURTHER)]
     env = s3_server.env | {
-        "DATABASE_URL": servers.migrated_database(postgres_url),
+        "DATABASE_URL": servers.prepared_database(postgres_url),
         "IMAGECATALOG_STORES": ",".join(stores),
         "IMAGECATALOG_SECRET_KEY": "the same on both machines, and long enough for both",
         "IMAGECATALOG_DELAYED_DELETE": "off",
