@@ -209,5 +209,5 @@ def _sqlalchemy(url: str) -> str:
 
 def _answers(url: str) -> bool:
     with contextlib.suppress(requests.RequestException):
-        return requests.get(url, timeout=5).ok
+        return requests.get(url, timeout=60).ok
     return False

@@ -215,7 +215,7 @@ def test_the_rate_is_kept(make_image: Any, run: Any, rate: str) -> None:
 
     run("--rate", rate)
 
-    assert 0.45 < time.monotonic() - began < 3
+    assert 0.45 < time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

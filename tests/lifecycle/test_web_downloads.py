@@ -156,7 +156,7 @@ def test_an_image_with_many_addresses_waits_no_longer_than_one_with_one(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = image.locations.get().key
-    for number in range(9):
+    for number in range(29):
         image.locations.create(store="http", key=f"{url}?{number}")
     blocks = read(image)
     monkeypatch.setattr(concurrency, "WAIT_SECONDS", 1.0)
@@ -165,5 +165,5 @@ def test_an_image_with_many_addresses_waits_no_longer_than_one_with_one(
     with pytest.raises(errors.StoreError):
         read(image)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     blocks.close()

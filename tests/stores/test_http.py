@@ -21,6 +21,7 @@ from images import errors, min_rate
 from images.stores import http as http_store
 from images.stores.http import HttpStore
 from tests import certificates
+from tests.servers import wait_until
 from tests.web import allow_in_process
 
 MIB = 1 << 20
@@ -109,7 +110,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def get_dripping(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Wait: ")
         with suppress(OSError):
-            for _ in range(100):
+            for _ in range(600):
                 self.wfile.write(b"x")
                 time.sleep(0.1)
         self.close_connection = True
@@ -250,10 +251,8 @@ def test_an_endless_body_can_be_left(web: str) -> None:
         assert len(next(blocks)) == MIB
     blocks.close()
 
-    deadline = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < deadline:
-        time.sleep(0.01)  # the server's end of it
-    assert len(os.listdir("/proc/self/fd")) <= before
+    # The server's end of it, too.
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before, "closed sockets")
 
 
 def test_a_body_that_stalls_is_an_error(
@@ -287,7 +286,7 @@ def test_a_server_that_drips_its_headers_is_left(
     with pytest.raises(errors.StoreError):
         ask(f"{web}/dripping")
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_gone_is_missing_and_broken_is_an_error(web: str) -> None:

@@ -268,7 +268,7 @@ def test_a_store_that_nobody_runs_is_told_soon(endpoint_of: Callable[..., str]) 
 
     assert type(caught.value) is errors.StoreError
     assert "127.0.0.1" not in str(caught.value)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.slow
@@ -283,7 +283,7 @@ def test_a_store_that_keeps_silent_is_given_up(
             with pytest.raises(errors.StoreError):
                 use(KEY)
 
-    assert time.monotonic() - started < 4 * 3
+    assert time.monotonic() - started < 4 * 10
 
 
 def test_a_download_that_stalls_is_an_error(
@@ -310,12 +310,12 @@ def test_a_slow_reader_is_not_cut_off(
     store: ObjectStore, s3: servers.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.put(KEY, (b"x" * MIB for _ in range(64)))
-    monkeypatch.setattr(objects, "SILENCE", 1)
+    monkeypatch.setattr(objects, "SILENCE", 3)
     slow = ObjectStore("s", store.url("x")[:-2], {"endpoint": s3.endpoint})
 
     blocks = slow.open(KEY)
     first = len(next(blocks))
-    time.sleep(3)
+    time.sleep(6)
 
     assert first + sum(map(len, blocks)) == 64 * MIB
 
@@ -325,10 +325,10 @@ def test_a_slow_producer_is_not_cut_off(
 ) -> None:
     def blocks() -> Iterator[bytes]:
         yield b"x" * 20 * MIB
-        time.sleep(3)
+        time.sleep(6)
         yield b"y"
 
-    monkeypatch.setattr(objects, "SILENCE", 1)
+    monkeypatch.setattr(objects, "SILENCE", 3)
     patient = ObjectStore("s", store.url("x")[:-2], {"endpoint": s3.endpoint})
     patient.put(KEY, blocks())
 

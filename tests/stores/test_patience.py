@@ -56,12 +56,12 @@ def test_a_file_system_that_is_only_slow_refuses_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(patience, "MOST", 1)
-    monkeypatch.setattr(patience, "HANGS_AFTER", 1.0)
+    monkeypatch.setattr(patience, "HANGS_AFTER", 3.0)
     store = Patience()
 
     def read() -> None:
         with store.reading():
-            time.sleep(0.05)
+            time.sleep(0.15)
 
     with ThreadPoolExecutor(25) as pool:
         reads = [pool.submit(read) for _ in range(25)]

@@ -23,7 +23,8 @@ from tests.wire.bare_gunicorn import TINY_SERVICE, Server, gunicorn
 MIB = 1 << 20
 DATA = os.urandom(3 * MIB + 12345)
 DIGEST = hashlib.sha256(DATA).hexdigest()
-GRACE = 4
+GRACE = 8
+TIMEOUT = 3
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     folder = tmp_path_factory.mktemp("gunicorn")
     settings = {
         "DJANGO_SETTINGS_MODULE": TINY_SERVICE,
-        "IMAGECATALOG_BODY_TIMEOUT": "1",
+        "IMAGECATALOG_BODY_TIMEOUT": str(TIMEOUT),
         "IMAGECATALOG_GRACE_SECONDS": str(GRACE),
     }
     with contextlib.ExitStack() as stack:
@@ -48,7 +49,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 
 def answers(server: Server) -> bool:
     try:
-        return requests.get(f"{server.url}/state", timeout=5).ok
+        return requests.get(f"{server.url}/state", timeout=60).ok
     except requests.ConnectionError:
         return False
 
@@ -195,7 +196,7 @@ def test_a_stalled_body_is_given_up_in_time(server: Server, sent: bytes) -> None
     assert (
         "body-incomplete: The transfer failed, because no more data arrived" in answer
     )
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 5 * TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_a_refused_body_is_not_asked_for(server: Server) -> None:
 
     assert answer.startswith("HTTP/1.1 413 ")
     assert "Connection: close" in answer
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < TIMEOUT
 
 
 def test_a_client_that_does_not_wait_for_permission_sees_its_refusal(
@@ -383,7 +384,7 @@ def test_an_upload_that_ends_in_time_outlives_sigterm(start: object) -> None:
         answer = everything(sock)
 
     assert " 200 OK" in answer
-    assert server.process.wait(GRACE) == 0
+    assert server.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -391,14 +392,14 @@ def test_an_upload_that_takes_longer_fails_in_good_order(
     start: object, number: int
 ) -> None:
     server = start()
-    with upload(server, 10) as sock:
+    with upload(server, 4 * GRACE) as sock:
         began = time.monotonic()
         server.process.send_signal(number)
         answer = everything(sock)
 
     assert "server-stopping: The service is stopping" in answer
-    assert server.process.wait(GRACE) == 0
-    assert time.monotonic() - began < GRACE
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - began < 2 * GRACE
     assert "Traceback" not in server.log.read_text()
 
 
@@ -406,12 +407,16 @@ def test_an_ordinary_client_in_full_swing_is_told_that_the_service_stops(
     start: object,
 ) -> None:
     server = start()
-    blocks = itertools.repeat(bytes(1 << 16))
-    threading.Timer(0.3, server.process.terminate).start()
-
     began = time.monotonic()
-    answer = requests.put(f"{server.url}/v2/images/count/file", data=iter(blocks))
+
+    def blocks() -> Iterator[bytes]:
+        for number in itertools.count():
+            if number == 100:
+                server.process.terminate()
+            yield bytes(1 << 16)
+
+    answer = requests.put(f"{server.url}/v2/images/count/file", data=blocks())
 
     assert answer.text.startswith("server-stopping")
-    assert time.monotonic() - began < 10 * GRACE  # else the kernel has left it waiting
-    assert server.process.wait(GRACE) == 0
+    assert time.monotonic() - began < 5 * GRACE  # else the kernel has left it waiting
+    assert server.process.wait(60) == 0

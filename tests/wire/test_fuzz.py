@@ -92,7 +92,7 @@ def test_requests_by_and_against_the_document_are_answered_as_it_says(
         case.call_and_validate(
             base_url=catalogue.url,
             auth=api.auth,
-            timeout=20,
+            timeout=60,
             checks=[
                 not_a_server_error,
                 status_code_conformance,

@@ -104,7 +104,7 @@ def query(
 
     def is_ready() -> bool:
         try:
-            return requests.get(f"{url}/-/ready", timeout=5).ok
+            return requests.get(f"{url}/-/ready", timeout=60).ok
         except requests.ConnectionError:
             return False
 
