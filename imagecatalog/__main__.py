@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -39,8 +40,10 @@ def _run() -> None:
     if sys.argv[1:2] == ["django"]:
         del sys.argv[1]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
-    # To load the modules makes many objects and hardly any cycles.
+    # The modules have many objects and hardly any cycles. Their collection, while they are loaded
+    # and at exit, would take a third of the processor time of a short command.
     gc.set_threshold(100_000, 20, 20)
+    atexit.register(gc.freeze)
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
     from django.db import Error, OperationalError, ProgrammingError
