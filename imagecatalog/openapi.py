@@ -105,8 +105,9 @@ def _public() -> Document:
     """
     found = answer(fields(versions=many(OBJECT)))
     document = {200: answer(OBJECT, "Done.", "ETag"), 304: empty()}
+    root = {300: found, 302: empty("To the browser admin, if Accept names text/html.")}
     paths = {
-        "/": {"get": operation(versions.fallback, {300: found}, public=True)},
+        "/": {"get": operation(versions.fallback, root, public=True)},
         "/versions": {"get": operation(versions.versions, {200: found}, public=True)},
         "/openapi.json": {
             "get": operation(openapi_json, document, (412,), public=True)

@@ -8,8 +8,13 @@ from __future__ import annotations
 import re
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import resolve
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.urls import resolve, reverse
 
 from images.http import public_url, responses
 from images.http.views import without_body
@@ -21,6 +26,7 @@ OF_THE_CACHE = (18, 16, 14)
 V1 = ("1.1", "1.0")
 # The metrics are at the management listener: a scraper must not take 300 for an empty answer.
 METRICS = "/metrics"
+BY_ACCEPT = {"Vary": "Accept"}
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
@@ -40,7 +46,8 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
     """Answer a request whose path does not begin with a version of the API.
 
     If the header Accept names an API version, that version handles the request. Otherwise the
-    response is 300 with the list of all versions, as Glance answers every unknown path.
+    response is 300 with the list of all versions, as Glance answers every unknown path. Browsers at
+    the root are redirected to the admin.
     """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):
@@ -50,7 +57,23 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
         return response
     if request.path_info == METRICS:
         return _not_found(request)
+    if request.path_info == "/" and _is_browser(request):
+        return HttpResponseRedirect(reverse("admin:index"), headers=BY_ACCEPT)
     return _choices(request)
+
+
+def _is_browser(request: HttpRequest) -> bool:
+    """Return whether a request asks for a page: whether Accept names HTML, as that of browsers does."""
+    accepted = request.META.get("HTTP_ACCEPT", "")
+    if (
+        request.method not in ("GET", "HEAD")
+        or len(accepted) > responses.LONGEST_ACCEPT
+    ):
+        return False
+    return any(
+        f"{it.main_type}/{it.sub_type}" == responses.HTML
+        for it in request.accepted_types
+    )
 
 
 @without_body

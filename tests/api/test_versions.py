@@ -170,3 +170,30 @@ def test_other_things_that_are_accepted_choose_nothing(accept: str, api: Any) ->
 
 def test_a_path_without_a_version_is_404_in_the_one_that_was_chosen(api: Any) -> None:
     assert api.member.get("/nothing", headers={"Accept": V2}).status_code == 404
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        (BROWSER, 302),
+        ("*/*", 300),
+        ("application/json", 300),
+        ("text/*", 300),
+        ("text/html;q=0", 300),
+        (None, 300),
+    ],
+)
+def test_the_root_leads_browsers_to_the_admin(
+    client: Client, accept: str | None, status: int
+) -> None:
+    response = client.get("/", headers={"Accept": accept} if accept else {})
+
+    assert response.status_code == status
+    assert response.get("Location") == ("/admin/" if status == 302 else None)
+
+
+def test_no_other_path_leads_browsers_to_the_admin(client: Client) -> None:
+    assert client.get("/nothing", headers={"Accept": BROWSER}).status_code == 300
