@@ -38,6 +38,7 @@ class AdminConfig(apps.AdminConfig):
             checks.properties,
             checks.remote_services,
             checks.certificates,
+            checks.logo,
             checks.ldap_ca_file,
             checks.publish_key,
             checks.secret_key,

@@ -22,6 +22,7 @@ from django.db import DatabaseError, connection
 
 from imagecatalog import env
 from images import access, data_folder, db, outages, property_schema, stores
+from images.admin import branding
 from images.imports import remotes
 from images.models import ImageLocation
 from images.operations import unconfigured_stores
@@ -106,6 +107,24 @@ def remote_services(**options: Any) -> list[CheckMessage]:
     They are IMAGECATALOG_REMOTES and the files that it names.
     """
     return _readable(remotes.check, "imagecatalog.E008")
+
+
+def logo(**options: Any) -> list[CheckMessage]:
+    """Return a warning if the file with the logo of the admin cannot be shown."""
+    path = Path(settings.IMAGECATALOG_SITE_LOGO)
+    if not settings.IMAGECATALOG_SITE_LOGO:
+        return []
+    known = ", ".join(sorted(branding.MEDIA_TYPES))
+    if path.suffix.lower() not in branding.MEDIA_TYPES:
+        problem = f"is not an image. Name a file that ends with one of {known}."
+    elif not (path.is_file() and os.access(path, os.R_OK)):
+        problem = "cannot be read. Name a file, or leave the variable unset."
+    elif path.stat().st_size > branding.LARGEST:
+        problem = "has more than 1 MiB. Name a smaller file."
+    else:
+        return []
+    message = f"IMAGECATALOG_SITE_LOGO: {path} {problem}"
+    return [Warning(message, id="imagecatalog.W015")]
 
 
 def certificates(**options: Any) -> list[CheckMessage]:

@@ -116,7 +116,7 @@ def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
         message = "The URL is not UTF-8. Percent-encode its text in UTF-8."
         if request.path_info.startswith("/identity/"):
             return identity_error(400, message)
-        return responses.error(request, 400, message)
+        return error_pages.refused(request, 400, message)
 
     return middleware
 
@@ -167,7 +167,7 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         streaming.drain(request)
         message = "The cookies are too large. Delete those of this site, and sign in."
-        return responses.error(request, 431, message)
+        return error_pages.refused(request, 431, message)
 
     return middleware
 
@@ -225,11 +225,12 @@ def _broken(request: HttpRequest) -> HttpResponse | None:
     try:
         form = request.body
     except UnreadablePostError:
-        return responses.error(request, 400, "The form is cut off. Send it again.")
+        message = "The form is cut off. Send it again."
+        return error_pages.refused(request, 400, message)
     is_multipart = request.content_type == "multipart/form-data"
     if request_url.decodes(form) if is_multipart else request_url.is_text(form):
         return None
-    return responses.error(request, 400, "The form is not UTF-8.")
+    return error_pages.refused(request, 400, "The form is not UTF-8.")
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:

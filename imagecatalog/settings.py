@@ -783,6 +783,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",  # its templates, for FORM_RENDERER
     "imagecatalog.admin.SignInsConfig",
     "imagecatalog.admin.ImagesConfig",
     "imagecatalog.admin.AdminConfig",
@@ -862,12 +863,28 @@ IMAGECATALOG_DATABASE_SECONDS = env.seconds(
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The browser admin. Nothing of this touches the API.
+IMAGECATALOG_SITE_NAME = env.text(
+    "IMAGECATALOG_SITE_NAME",
+    "Image catalogue",
+    help="Name of the service in the header and the titles of the admin.",
+)
+IMAGECATALOG_SITE_LOGO = env.text(
+    "IMAGECATALOG_SITE_LOGO",
+    shown="the logo of this project",
+    help="File with the logo in the header of the admin: SVG, PNG, JPEG or WebP, at most 1 MiB. "
+    "It is shown 28 pixels high, also to users who are not signed in.",
+)
+IMAGECATALOG_SITE_BANNER = env.text(
+    "IMAGECATALOG_SITE_BANNER",
+    help="Text above each page of the admin and of its sign-in, such as `Test system`.",
+)
 IMAGECATALOG_BROWSER_PATHS = ("/admin/", "/static/")
 IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "imagecatalog.middleware.limit_cookies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "imagecatalog.middleware.content_security_policy",
+    "imagecatalog.time_zone.in_time_zone_of_reader",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "imagecatalog.middleware.user_in_log",
@@ -900,6 +917,7 @@ TEMPLATES = [
         },
     }
 ]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # finds those in templates/
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # there is no build step
 FILE_UPLOAD_HANDLERS = ["images.http.form_files.RefuseFiles"]
@@ -909,6 +927,7 @@ LANGUAGES = [("en", "English")]  # a language that is half translated helps nobo
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_AGE = 12 * 3600  # s
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IMAGECATALOG_PUBLIC_URL.startswith("https")
+CSRF_FAILURE_VIEW = "images.admin.error_pages.csrf_failure"
 CSRF_TRUSTED_ORIGINS = ["/".join(IMAGECATALOG_PUBLIC_URL.split("/")[:3])]
 CSRF_TRUSTED_ORIGINS = [origin for origin in CSRF_TRUSTED_ORIGINS if origin]
 
@@ -933,6 +952,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+FORMAT_MODULE_PATH = "imagecatalog.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -7,6 +7,7 @@ the pages of models in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
@@ -15,11 +16,19 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path
+from django.urls import Resolver404, URLPattern, URLResolver, path, resolve
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.common import no_append_slash
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET
 
@@ -50,10 +59,9 @@ class SignInForm(AdminAuthenticationForm):
 class CatalogueSite(AdminSite):
     """The site of the browser admin."""
 
-    site_header = _("Image catalogue")
-    site_title = _("Image catalogue")
     index_title = _("Overview")
     site_url = None  # the service has no other web pages
+    enable_nav_sidebar = False  # the header has a menu
     empty_value_display = "–"
     login_form = SignInForm
 
@@ -77,10 +85,18 @@ class CatalogueSite(AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return the template context that all pages of the admin have.
 
-        ``has_second_factors`` says whether users can have a second factor.
+        ``has_second_factors`` says whether users can have a second factor. Only users who are
+        signed in get a menu and a footer.
         """
+        from images.admin import branding, menu
+
         mode = settings.IMAGECATALOG_SECOND_FACTOR
-        return super().each_context(request) | {"has_second_factors": mode != "off"}
+        context = super().each_context(request) | branding.context()
+        context["has_second_factors"] = mode != "off"
+        if context["has_permission"]:
+            context["menu"] = menu.entries(request, context["available_apps"])
+            context |= branding.footer()
+        return context
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the sign-in page; a POST signs the user in, and redirects to the next page.
@@ -102,6 +118,36 @@ class CatalogueSite(AdminSite):
             return second_factor_pages.ask(request, needed.user, url)
         except errors.ImageError as error:
             return error_pages.not_signed_in(request, error)
+
+    def logout(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> TemplateResponse:
+        """Sign the user out by a POST; show a page with the button for it otherwise."""
+        if request.method == "POST":
+            return super().logout(request, extra_context)
+        context = self.each_context(request) | {"title": _("Log out")}
+        return TemplateResponse(request, "admin/images/log_out.html", context)
+
+    @no_append_slash
+    def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
+        """Redirect to the page whose URL lacks only the slash at its end.
+
+        The APIs have no such redirects, so the setting APPEND_SLASH, on which Django's own view
+        depends, is off. Raises Http404 for other URLs.
+        """
+        if request.method in ("GET", "HEAD") and not url.endswith("/"):
+            with suppress(Resolver404):
+                match = resolve(f"{request.path_info}/")
+                if getattr(match.func, "should_append_slash", True):
+                    path = request.get_full_path(force_append_slash=True)
+                    return HttpResponseRedirect(path)
+        raise Http404
+
+    def app_index(  # type: ignore[override]
+        self, request: HttpRequest, app_label: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Redirect to the page "System", which lists the models of all apps."""
+        return redirect("admin:system")
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: Any = None
@@ -134,11 +180,13 @@ class CatalogueSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the site. The front page polls ``live/`` for its numbers."""
-        from images.admin import polling
+        from images.admin import branding, menu, polling
 
         view = self.admin_view(polling.overview)
         return [
             path("live/", view, name="live"),
+            path("logo", branding.logo, name="logo"),
+            path("system/", self.admin_view(menu.system), name="system"),
             *(_oidc_urls() if settings.IMAGECATALOG_OIDC_ISSUER else ()),
             *_second_factor_urls(),
             *super().get_urls(),

@@ -39,7 +39,7 @@ urlpatterns = [
 if settings.IMAGECATALOG_AUTH == "embedded":
     identity = include("imagecatalog.identity.api.urls")
     urlpatterns.insert(0, re_path(r"^identity(?=/|$)", identity))
-handler400 = "images.http.views.bad_request"
+handler400 = "images.admin.error_pages.bad_request"
 handler403 = "images.admin.error_pages.forbidden"
 handler404 = "images.admin.error_pages.not_found"
 handler500 = "images.admin.error_pages.server_error"

@@ -21,13 +21,14 @@ def context() -> dict[str, Any]:
     """Return the template context of the front page. The number of queries is constant."""
     statistics = overview.statistics()
     next_scrub = overview.next_scrub()
+    paused = pause.current()
     return {
         "tiles": _tiles(statistics, next_scrub),
         "stores": _stores(statistics),
         "projects": _projects(statistics),
         "graph": graph.diagram(counts=statistics["images"]),
-        "taken_at": statistics["taken_at"],
-        "paused": pause.current(),
+        "taken_at": formatting.exact(statistics["taken_at"]),
+        "paused": paused and paused | {"since": formatting.exact(paused["since"])},
     }
 
 

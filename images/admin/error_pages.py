@@ -1,4 +1,7 @@
-"""Error pages with the layout of the admin: 403, 404, 413, 429 and 503."""
+"""The error pages of the admin. Each says what to do, and has the id of the request.
+
+Requests of the APIs get their errors in the form of the API.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.middleware import csrf
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
@@ -14,7 +18,58 @@ from django.views import defaults
 
 from imagecatalog.identity import sign_in_counts
 from images import errors, outages
-from images.http import views
+from images.admin import branding
+from images.http import responses, views
+
+# The beginnings of Django's reasons to refuse forms of other sites.
+FOREIGN = tuple(
+    reason.split("%")[0] for reason in (csrf.REASON_BAD_ORIGIN, csrf.REASON_BAD_REFERER)
+)
+TEMPLATE = "admin/images/refusal.html"
+
+
+def refused(request: HttpRequest, status: int, message: str) -> HttpResponse:
+    """Return the page for a request that the service cannot read, with a sentence about the reason.
+
+    Requests of the APIs get the error in the form of the API.
+    """
+    if not _is_page(request):
+        return responses.error(request, status, message)
+    return _page(request, status, _("The request was refused"), message)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the page for a malformed request (400). Django calls this as its handler400."""
+    if not _is_page(request):
+        return views.bad_request(request, exception)
+    sentence = views.told(exception)
+    return _page(request, 400, _("The request was refused"), sentence)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page for a form without the right CSRF token (403).
+
+    It is the value of the setting CSRF_FAILURE_VIEW.
+    """
+    if reason == csrf.REASON_NO_CSRF_COOKIE:
+        sentence = _(
+            "Your browser sent no cookie of this site with the form. Allow cookies for this "
+            "site, open the page again, and repeat your entry."
+        )
+    elif reason.startswith(FOREIGN):
+        sentence = _(
+            "The form does not come from a page of this service. Open the page again, and "
+            "repeat your entry. If it is refused again: an administrator sets "
+            "IMAGECATALOG_PUBLIC_URL to the address in your browser."
+        )
+    else:
+        sentence = _(
+            "You have signed in again since this page was opened. Open the page again, and "
+            "repeat your entry."
+        )
+    sentence = f"{_('Nothing was changed.')} {sentence}"
+    again = request.get_full_path()
+    return _page(request, 403, _("The form was not accepted"), sentence, again=again)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -73,29 +128,49 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the page for an outage of the database (503). Django calls this as its handler500.
+    """Return the page for a failure of the service (500), or for an outage of the database (503).
 
-    For all other errors, and for errors of API requests, the response is in the form of the API.
+    Django calls this as its handler500. Requests of the APIs get the error in the form of the API.
     """
-    is_page = request.path_info.startswith(settings.IMAGECATALOG_BROWSER_PATHS)
-    outage = views.current_outage() if is_page else None
-    if outage is None:
+    if not _is_page(request):
         return views.server_error(request)
-    # The page is rendered without the request, because its user is in the database.
-    context = {
-        "site_title": admin.site.site_title,
-        "site_header": admin.site.site_header,
-        "title": _("Not available"),
-        "sentence": outages.sentence(outage),
-    }
-    page = render_to_string("admin/images/refusal.html", context)
-    return views.unavailable(HttpResponse(page, status=503))
+    outage = views.current_outage()
+    # The pages are rendered without the user, who is in the database.
+    if outage is None:
+        sentence = _(
+            "The service has failed, and its log says why. Try again; if it fails again, tell an "
+            "administrator the id of the request."
+        )
+        return _plain_page(request, 500, _("Something went wrong"), sentence)
+    sentence = outages.sentence(outage)
+    return views.unavailable(_plain_page(request, 503, _("Not available"), sentence))
 
 
-def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:
-    context = {
-        **admin.site.each_context(request),
-        "title": title,
-        "sentence": sentence,
-    }
-    return render(request, "admin/images/refusal.html", context, status=status)
+def _is_page(request: HttpRequest) -> bool:
+    return request.path_info.startswith(settings.IMAGECATALOG_BROWSER_PATHS)
+
+
+def _page(
+    request: HttpRequest, status: int, title: str, sentence: str, *, again: str = ""
+) -> HttpResponse:
+    """Return an error page in the frame of the user. ``again`` is the URL of the page to open again.
+
+    Without a session, which malformed requests do not get, it has the frame for signed-out users.
+    """
+    if not hasattr(request, "user"):
+        return _plain_page(request, status, title, sentence)
+    context = _context(request, title, sentence) | {"again": again}
+    context = admin.site.each_context(request) | context
+    return render(request, TEMPLATE, context, status=status)
+
+
+def _plain_page(
+    request: HttpRequest, status: int, title: str, sentence: str
+) -> HttpResponse:
+    context = branding.context() | _context(request, title, sentence)
+    return HttpResponse(render_to_string(TEMPLATE, context), status=status)
+
+
+def _context(request: HttpRequest, title: str, sentence: str) -> dict[str, Any]:
+    own_id = getattr(request, "request_id", "")
+    return {"title": title, "sentence": sentence, "request_id": own_id}

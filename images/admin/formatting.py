@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -48,11 +48,27 @@ def ago(at: datetime | None) -> SafeString | str:
     """Return how long ago a time was, as HTML whose tooltip has the exact time; a dash for None."""
     if at is None:
         return "–"
+    return _time(at, _distance(at, timezone.now()))
+
+
+def exact(at: datetime | None) -> SafeString | str:
+    """Return a time as HTML, in the time zone of the reader with UTC as tooltip; a dash for None."""
+    if at is None:
+        return "–"
+    return _time(at, f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}")
+
+
+def _time(at: datetime, text: str) -> SafeString:
+    """Return a time as HTML that shows ``text``; the tooltip has the time of the reader and in UTC."""
+    pattern = "%Y-%m-%d %H:%M:%S %Z"
+    shown = dict.fromkeys(
+        (f"{timezone.localtime(at):{pattern}}", f"{at.astimezone(UTC):{pattern}}")
+    )
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         at.isoformat(timespec="seconds"),
-        f"{at:%Y-%m-%d %H:%M:%S} UTC",
-        _distance(at, timezone.now()),
+        " = ".join(shown),
+        text,
     )
 
 
@@ -65,9 +81,13 @@ def _distance(at: datetime, now: datetime) -> str:
 
 
 def when(at: datetime) -> str:
-    """Return a time as text for use within a sentence, such as ``29 Nov 13:40 UTC``."""
-    year = "" if at.year == timezone.now().year else " Y"
-    return f"{format_date(at, f'j M{year} H:i')} UTC"
+    """Return a time as text for use within a sentence, such as ``29 Nov 13:40 UTC``.
+
+    The time is in the time zone of the reader.
+    """
+    local = timezone.localtime(at)
+    year = "" if local.year == timezone.localtime().year else " Y"
+    return format_date(local, f"j M{year} H:i T")
 
 
 def duration(seconds: int) -> str:

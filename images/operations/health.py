@@ -11,10 +11,11 @@ from typing import Final
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.models import Exists
 from django.utils import timezone
 
 from images import outages
-from images.models import WorkerReport
+from images.models import WorkerPause, WorkerReport
 from images.operations.shared_check import SharedCheck
 
 MAINTENANCE: Final = "maintenance"  # a file in the data folder
@@ -85,8 +86,22 @@ def worker_reports() -> bool:
     The database is asked now, however long it takes. Raises django.db.Error if it fails.
     """
     report = WorkerReport.objects.filter(pk=1).first()
-    if report is None:
-        return False
+    return report is not None and _is_recent(report)
+
+
+def worker_state() -> str:
+    """Return whether background workers are ``running``, ``paused`` or ``silent``. One query.
+
+    Raises django.db.Error if the database fails.
+    """
+    paused = Exists(WorkerPause.objects.all())
+    report = WorkerReport.objects.filter(pk=1).annotate(is_paused=paused).first()
+    if report is None or not _is_recent(report):
+        return "silent"
+    return "paused" if report.is_paused else "running"
+
+
+def _is_recent(report: WorkerReport) -> bool:
     age = (timezone.now() - report.reported_at).total_seconds()
     return age < SILENCE_SECONDS
 

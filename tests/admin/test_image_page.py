@@ -319,7 +319,7 @@ def test_the_page_asks_as_often_for_much_as_for_little(
     with CaptureQueriesContext(connection) as queries:
         page(root, image)
 
-    assert len(queries) <= 14, [query["sql"][:150] for query in queries]
+    assert len(queries) <= 15, [query["sql"][:150] for query in queries]
 
 
 # New images

@@ -68,7 +68,7 @@ def test_imports_from_a_url_are_not_offered_where_the_method_is_switched_off(
     sent = {"url": "http://127.0.0.1:9/disk.raw"}
     image = make_image("queued")
 
-    assert "add/" in root.get(f"{LIST}add/").content.decode()
+    assert "location/" in root.get(f"{LIST}add/").content.decode()
     assert "add/url" not in root.get(f"{LIST}add/").content.decode()
     assert root.post(f"{LIST}add/url/", FORM | sent).status_code == 403
     assert "/import/" not in root.get(f"{LIST}{image.pk}/change/").content.decode()

@@ -357,6 +357,7 @@ def test_what_clients_need_is_there_to_be_copied(
     screen: Screen, service: Service
 ) -> None:
     screen.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    screen.page.locator("details.account summary").click()
     screen.page.get_by_role("link", name="Client configuration").click()
     screen.page.get_by_role("button", name="Copy openrc").click()
 
@@ -482,6 +483,20 @@ def serious(screen: Screen, path: str) -> list[str]:
         if it["impact"] in ("serious", "critical")
         for node in it["nodes"]
     ]
+
+
+def test_times_are_those_of_the_reader_and_of_utc_on_demand(window: Open) -> None:
+    page = window(timezone_id="Asia/Kolkata").page  # without daylight saving time
+    page.goto(FRONT)
+    at = page.locator("time").first
+
+    expect(at).to_contain_text("IST")
+    expect(at).to_have_attribute("title", re.compile(" IST = .* UTC$"))
+    page.get_by_role("button", name="Show UTC").click()
+
+    expect(at).to_contain_text("UTC")
+    page.get_by_role("button", name="Show local time").click()
+    expect(at).to_contain_text("IST")
 
 
 def test_the_theme_can_be_switched_by_hand(screen: Screen) -> None:

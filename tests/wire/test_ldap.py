@@ -187,6 +187,7 @@ def test_an_app_is_set_up_and_asked_for_in_a_browser(
     expect(page.locator("#recovery-codes")).to_contain_text("-")
     screen.shoot("second-factor-recovery-codes")
     page.get_by_role("link", name="Continue").click()
+    page.locator("details.account summary").click()
     page.get_by_role("button", name="Log out").click()
     screen.sign_in("gina", PASSWORD)
     screen.shoot("second-factor-code")
