@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy as _
 class AdminConfig(apps.AdminConfig):
     """The app of Django's admin, with ``CatalogueSite`` as its site.
 
-    At start it also registers the system checks, and a handler that creates the default groups.
+    At start it also registers the system checks, and a handler that creates the default groups and
+    the index of the search.
     """
 
     default_site = "imagecatalog.site.CatalogueSite"
@@ -29,6 +30,7 @@ class AdminConfig(apps.AdminConfig):
         from imagecatalog import checks
         from images.admin import roles
         from images.console import CONFIGURATION
+        from images.search import index
 
         for check in (
             checks.variables,
@@ -51,8 +53,10 @@ class AdminConfig(apps.AdminConfig):
         # It would create the data folder and the key. `checks.secret_key` looks at a key that is set.
         registry.deployment_checks.discard(check_secret_key)
         register(checks.needed_stores, Tags.database)
+        register(checks.search_index, Tags.database)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
+        post_migrate.connect(index.ensure, sender=installed.get_app_config("images"))
 
 
 def _hide_accounts() -> None:

@@ -24,9 +24,11 @@ from imagecatalog import env
 from images import access, data_folder, db, outages, property_schema, stores
 from images.admin import branding
 from images.imports import remotes
+from images.management import schema
 from images.models import ImageLocation
 from images.operations import unconfigured_stores
 from images.publishing import signing
+from images.search import index
 from images.stores.local import LocalStore
 
 
@@ -216,6 +218,34 @@ def needed_stores(
             f"{unconfigured_stores.summary(needed)}.",
             hint="Add the stores to IMAGECATALOG_STORES.",
             id="imagecatalog.W004",
+        )
+    ]
+
+
+def search_index(
+    databases: Collection[str] | None = None, **options: Any
+) -> list[Warning]:
+    """Return a warning if the database has no index for the search of images in the admin.
+
+    Without ``databases`` (Django passes it only to commands that use the database) nothing is
+    checked.
+    """
+    try:
+        if not databases or not _has_tables() or index.exists() or schema.pending():
+            return []
+    except DatabaseError:
+        return []  # reported by `needed_stores`
+    reasons = {
+        "postgresql": "Install PostgreSQL's extension pg_trgm (on Debian it comes with the server), "
+        "let the owner of the database create it, and run the command migrate.",
+        "sqlite": "Use a Python whose SQLite has FTS5 with trigrams (3.34 or newer), and run the "
+        "command migrate.",
+    }
+    return [
+        Warning(
+            "The search in the browser admin has no index: it reads all images.",
+            hint=reasons[connection.vendor],
+            id="imagecatalog.W015",
         )
     ]
 

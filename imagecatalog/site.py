@@ -180,13 +180,14 @@ class CatalogueSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the site. The front page polls ``live/`` for its numbers."""
-        from images.admin import branding, menu, polling
+        from images.admin import branding, menu, polling, search_page
 
         view = self.admin_view(polling.overview)
         return [
             path("live/", view, name="live"),
             path("logo", branding.logo, name="logo"),
             path("system/", self.admin_view(menu.system), name="system"),
+            path("search/", self.admin_view(search_page.page), name="search"),
             *(_oidc_urls() if settings.IMAGECATALOG_OIDC_ISSUER else ()),
             *_second_factor_urls(),
             *super().get_urls(),

@@ -1,8 +1,7 @@
-"""The conditions for the list of images in the admin: saved views, filters and search."""
+"""The conditions for the list of images in the admin: saved views and filters."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,16 +20,14 @@ from images.models import (
     DELETED_STATUSES,
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
-    Image,
     ImageLocation,
     LocationStatus,
     Status,
 )
-from images.operations import known_digests, overview
+from images.operations import overview
 
 DAY = timedelta(days=1)
 LAST_DAY = date(9000, 1, 1)  # the filter adds a day, which must be a valid date too
-HEX = re.compile("[0-9a-f]+")
 
 
 def _existing() -> Q:
@@ -110,7 +107,8 @@ def _stores() -> list[tuple[str, Any]]:
 YES_NO = [("", _("any")), ("1", _("yes")), ("0", _("no"))]
 
 
-def _day_field(label: Any) -> forms.DateField:
+def day_field(label: Any) -> forms.DateField:
+    """Return an optional field of a form for a day."""
     return forms.DateField(
         label=label,
         required=False,
@@ -157,8 +155,8 @@ class FilterForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "20 GiB"}),
     )
-    created_from = _day_field(_("Created from"))
-    created_to = _day_field(_("Created to"))
+    created_from = day_field(_("Created from"))
+    created_to = day_field(_("Created to"))
 
     def __init__(self, *args: Any, caller: Caller, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -204,8 +202,8 @@ class FilterForm(forms.Form):
         ranges = {
             "size__gte": values["size_min"],
             "size__lte": values["size_max"],
-            "created_at__gte": _midnight(values["created_from"]),
-            "created_at__lt": _midnight(values["created_to"], DAY),
+            "created_at__gte": midnight(values["created_from"]),
+            "created_at__lt": midnight(values["created_to"], DAY),
         }
         condition &= Q(**{name: value for name, value in plain.items() if value})
         bounds = {name: bound for name, bound in ranges.items() if bound is not None}
@@ -224,32 +222,8 @@ class FilterForm(forms.Form):
         return VIEWS[view][1]()
 
 
-def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
+def midnight(day: date | None, later: timedelta = timedelta()) -> datetime | None:
+    """Return the time at which a day begins, and ``later`` after that; None without a day."""
     if day is None:
         return None
     return timezone.make_aware(datetime.combine(day, time())) + later
-
-
-def searched(images: QuerySet[Image], text: str) -> QuerySet[Image]:
-    """Return the images in ``images`` that match a search text.
-
-    If the text is a digest of the data of some images, only these images match. Otherwise the text
-    can be a part of a name, a whole tag, or the beginning of an id. Makes a query only if the text
-    looks like a digest.
-    """
-    text = text.strip()
-    # First: only the other search has to read all images.
-    with_digest = known_digests.having_text(text)
-    if with_digest and (found := images.filter(with_digest)).exists():
-        return found
-    return images.filter(_described(text))
-
-
-def _described(text: str) -> Q:
-    condition = Q(name__icontains=text) | Q(tags__holds=[text])
-    lower = text.lower()
-    if HEX.fullmatch(lower.replace("-", "")):
-        # Ids keep the case in which a client sent them, and PostgreSQL compares case.
-        for beginning in sorted({text, lower, text.upper()}):
-            condition |= Q(pk__startswith=beginning)
-    return condition

@@ -25,13 +25,13 @@ from images.admin import (
     location_views,
     members,
     polling,
+    search_page,
     shortcuts,
     transfer_views,
     upload,
 )
 from images.admin.actions import ACTIONS, may, require
 from images.admin.changelist import CappedPaginator, ImageList
-from images.admin.filters import searched
 from images.models import Image
 from images.operations import overview
 
@@ -58,7 +58,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ordering = ("-created_at",)
     search_fields = ("name",)  # enables the search of get_search_results
     search_help_text = _(
-        "Part of a name, a whole tag, the beginning of an id, or a digest."
+        "Words of names, tags, operating systems and projects; an id or a digest."
     )
     show_full_result_count = False
     paginator = CappedPaginator
@@ -84,9 +84,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
     ) -> tuple[QuerySet[Image], bool]:
         """Return the images that match the search term, and False because no image occurs twice."""
-        if search_term.strip():
-            queryset = searched(queryset, search_term)
-        return queryset, False
+        return search_page.matching(request, queryset, search_term), False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the actions that the user can run on selected images: name -> Django's tuple.

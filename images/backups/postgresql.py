@@ -135,11 +135,23 @@ def replace(suffix: str) -> None:
             (schema,) = cursor.fetchone()
             cursor.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{REPLACED}{suffix}"')
             cursor.execute(f'CREATE SCHEMA "{schema}"')
+            _move_extensions(cursor, f"{REPLACED}{suffix}", schema)
     except ProgrammingError as error:
         raise BackupError(
             f"The tables of the catalogue cannot be put aside: {outages.reason(error)} Create a "
             "new, empty database, and name it in DATABASE_URL."
         ) from error
+
+
+def _move_extensions(cursor: Any, old: str, new: str) -> None:
+    """Move the extensions of a schema to another one, where the restored tables look for them."""
+    cursor.execute(
+        "SELECT extname FROM pg_extension JOIN pg_namespace AS schema"
+        " ON schema.oid = extnamespace WHERE nspname = %s",
+        [old],
+    )
+    for (name,) in cursor.fetchall():
+        cursor.execute(f'ALTER EXTENSION "{name}" SET SCHEMA "{new}"')
 
 
 def restore(backup: Path, reason: str) -> None:
@@ -154,7 +166,8 @@ def restore(backup: Path, reason: str) -> None:
 
 def _restore_into(database: BaseDatabaseWrapper, backup: Path, reason: str) -> None:
     program = _program("pg_restore")
-    options = "--no-owner", "--no-privileges", "--exit-on-error"
+    # Comments on extensions belong to their owner, who can be the administrator of the server.
+    options = "--no-owner", "--no-privileges", "--no-comments", "--exit-on-error"
     archive = str(backup / FILE)
     # Before the program runs: a server that is away is no fault of the backup.
     database.ensure_connection()

@@ -215,6 +215,13 @@ def published(target: Target, plan: Plan) -> list[float]:
 
 
 IMAGES = "/admin/images/image/"
+SEARCH_MUST = 150.0  # ms, also with a million images
+SEARCHES = (
+    ("a common word", "ubuntu", SEARCH_MUST),
+    ("a rare word", "bench-97753", SEARCH_MUST),
+    ("two words", "ubuntu+decade-97", SEARCH_MUST),
+    ("no match", "ubuntu+nowhere", SEARCH_MUST),
+)
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
 HIT_MUST = 1.05  # times the download from a local store: as fast, but for the noise
@@ -243,6 +250,18 @@ ROWS = (
     Row("admin", "admin: list", "ms", 0, page(IMAGES), PAGE_MUST),
     Row("admin", "admin: list, page 40", "ms", 0, page(f"{IMAGES}?p=40"), PAGE_MUST),
     Row("admin", "admin: trash", "ms", 0, page(f"{IMAGES}?view=trash"), PAGE_MUST),
+    *(
+        Row(
+            "admin",
+            f"admin: search, {kind}",
+            "ms",
+            0,
+            page(f"{IMAGES}?q={words}"),
+            limit,
+        )
+        for kind, words, limit in SEARCHES
+    ),
+    Row("admin", "admin: activity", "ms", 0, page("/admin/activity/"), PAGE_MUST),
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 # Lists and shows again with the big catalogue, where a page may cost so much more.

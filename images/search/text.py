@@ -1,0 +1,114 @@
+"""The searched text of an image as an SQL expression, and the condition that it contains a word."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Func, Lookup, TextField
+from django.db.models.sql.compiler import SQLCompiler
+
+# The properties that tell the operating system of an image. Names without quotes: they are written
+# into the SQL.
+OS_PROPERTIES: Final = ("os_distro", "os_version", "os_type", "architecture")
+
+# One tag after the other. PostgreSQL can use only plain functions of the row in an index, so
+# there it is the JSON text, in which only quotes and backslashes differ from the tags.
+_TAGS = {
+    "postgresql": "{tags}::text",
+    "sqlite": "COALESCE((SELECT group_concat(value, ' ') FROM json_each({tags})), '')",
+}
+_PROPERTY = {
+    "postgresql": "COALESCE({properties} ->> '{name}', '')",
+    "sqlite": "COALESCE(json_extract({properties}, '$.{name}'), '')",
+}
+
+
+def text_sql(
+    vendor: str,
+    row: str = "",
+    *,
+    columns: tuple[str, str, str] | None = None,
+    properties: Collection[str] = OS_PROPERTIES,
+) -> str:
+    """Return the SQL of the searched text: name, tags and properties of the operating system.
+
+    ``vendor`` is the database: postgresql or sqlite. The columns are those of ``row``, such as
+    ``new.``, or the SQL in ``columns``: name, tags, properties.
+    """
+    name, tags, all_properties = columns or (
+        f"{row}name",
+        f"{row}tags",
+        f"{row}properties",
+    )
+    parts = [
+        f"COALESCE({name}, '')",
+        _TAGS[vendor].format(tags=tags),
+        *(
+            _PROPERTY[vendor].format(properties=all_properties, name=one)
+            for one in OS_PROPERTIES
+            if one in properties
+        ),
+    ]
+    return " || ' ' || ".join(parts)
+
+
+class SearchedText(Func):
+    """The searched text of an image: name, tags, and properties of the operating system.
+
+    With other ``properties`` than all of OS_PROPERTIES the database has no index for it.
+    """
+
+    def __init__(self, properties: Collection[str] = OS_PROPERTIES) -> None:
+        """Prepare the expression for the columns of the model Image."""
+        super().__init__("name", "tags", "properties", output_field=TextField())
+        self._properties = frozenset(properties)
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> tuple[str, Any]:
+        """Return the SQL of the expression for PostgreSQL, without parameters."""
+        return self._text(compiler, "postgresql"), ()
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> tuple[str, Any]:
+        """Return the SQL of the expression for SQLite, without parameters."""
+        return self._text(compiler, "sqlite"), ()
+
+    def _text(self, compiler: SQLCompiler, vendor: str) -> str:
+        name, tags, properties = (
+            compiler.compile(source)[0] for source in self.get_source_expressions()
+        )
+        columns = (name, tags, properties)
+        return f"({text_sql(vendor, columns=columns, properties=self._properties)})"
+
+
+class HasPart(Lookup):
+    """A lookup that matches if a text contains the given one, in upper or lower case.
+
+    PostgreSQL uses a trigram index on the text. SQLite ignores the case of ASCII letters only.
+    """
+
+    lookup_name = "has_part"
+
+    def _pattern(self) -> str:
+        text = str(self.rhs)
+        for special in ("\\", "%", "_"):
+            text = text.replace(special, f"\\{special}")
+        return f"%{text}%"
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for PostgreSQL, and its parameters."""
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} ILIKE %s", [*params, self._pattern()]
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for SQLite, and its parameters."""
+        text, params = self.process_lhs(compiler, connection)
+        return f"{text} LIKE %s ESCAPE '\\'", [*params, self._pattern()]

@@ -1,0 +1,157 @@
+"""The search for images by words: each word must be in a text of the image, or name it otherwise."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Final
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from images.access import Caller, property_allowed
+from images.models import Image
+from images.operations import known_digests
+from images.search import index
+from images.search.text import OS_PROPERTIES, HasPart, SearchedText
+
+MAX_WORDS: Final = 12  # further words of a search are ignored
+FEW: Final = 1000  # images that are looked up by their ids
+PUNCTUATION: Final = '"[],\\'  # of the JSON of tags
+ID: Final = re.compile("[0-9a-f][0-9a-f-]{5,35}")  # the beginning of an id
+LAST: Final = "\U0010ffff"
+
+# Of words: the ids of the projects that have the word in their names, by word.
+FindOwners = Callable[[Sequence[str]], Mapping[str, Collection[str]]]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a search, and what it names besides the texts of images.
+
+    ``ids`` are the ids of images, ``owners`` those of projects.
+    """
+
+    word: str
+    ids: frozenset[str]
+    owners: frozenset[str]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the word can be found only in the texts of images."""
+        return not self.ids and not self.owners
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether the index can find the word."""
+        return len(self.word) >= index.SHORTEST
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a search text, at most 12 and each once."""
+    words = [word.strip(PUNCTUATION) for word in text.split()]
+    return list(dict.fromkeys(filter(None, words)))[:MAX_WORDS]
+
+
+def matching(
+    images: QuerySet[Image],
+    text: str,
+    caller: Caller,
+    find_owners: FindOwners = lambda words: {},
+) -> QuerySet[Image]:
+    """Return those of ``images`` that match every word of a search text; all of them without a word.
+
+    A word matches as part of the name, of a tag or of a property of the operating system that the
+    caller is allowed to read; as the beginning of the id, with at least 6 digits; as a digest of the
+    data; and as part of the name of the project that owns the image, which ``find_owners`` knows.
+    Upper and lower case are the same. A few queries, whose number depends on the text only.
+    """
+    words = words_of(text)
+    if not words:
+        return images.none() if text.strip() else images
+    owners = find_owners(words)
+    parsed = [
+        Word(word, frozenset(_ids(word)), frozenset(owners.get(word, ())))
+        for word in words
+    ]
+    readable = [
+        name for name in OS_PROPERTIES if property_allowed(caller, "read", name)
+    ]
+    conditions = [_condition(word, readable) for word in parsed]
+    return images.filter(_narrowed(parsed), *conditions)
+
+
+def _condition(word: Word, readable: Sequence[str]) -> Q:
+    condition = _in_text(word.word, OS_PROPERTIES)
+    if len(readable) < len(OS_PROPERTIES):
+        # The first condition has an index.
+        condition &= _in_text(word.word, readable)
+    return condition | _by_name(word)
+
+
+def _by_name(word: Word) -> Q:
+    condition = Q()
+    if word.ids:
+        condition |= Q(pk__in=word.ids)
+    if word.owners:
+        condition |= Q(owner__in=word.owners)
+    return condition
+
+
+def _in_text(word: str, properties: Collection[str]) -> Q:
+    # PostgreSQL searches tags in their JSON.
+    written = {word, json.dumps(word, ensure_ascii=False)[1:-1]}
+    text = SearchedText(properties)
+    return reduce(or_, (Q(HasPart(text, one)) for one in sorted(written)))
+
+
+def _ids(word: str) -> list[str]:
+    """Return the ids of the images that a word names: by a digest, or by the beginning of the id."""
+    images = Image.objects.order_by().values_list("pk", flat=True)
+    if with_digest := known_digests.having_text(word):
+        return list(images.filter(with_digest)[:FEW])
+    if not ID.fullmatch(word.lower()):
+        return []
+    # Ids keep the case in which a client sent them, and databases compare case.
+    begin = reduce(or_, map(_begins_with, sorted({word, word.lower(), word.upper()})))
+    return list(images.filter(begin)[:FEW])
+
+
+def _begins_with(text: str) -> Q:
+    if connection.vendor == "sqlite":  # has no index for LIKE
+        return Q(pk__gte=text, pk__lt=text + LAST)
+    return Q(pk__startswith=text)
+
+
+def _narrowed(words: Sequence[Word]) -> Q:
+    """Return a condition that all matching images fulfil; it names them if they are few.
+
+    Databases guess badly how many texts contain a word: they would look for a rare word in all
+    images, the newest first.
+    """
+    plain = [word for word in words if word.is_plain]
+    if plain:
+        found = _few([word.word for word in plain if word.is_indexed])
+        return Q() if found is None else Q(pk__in=found)
+    first = next((word for word in words if word.is_indexed), None)
+    found = _few([first.word]) if first else None
+    if first is None or found is None:
+        return Q()
+    return Q(pk__in=found) | _by_name(first)
+
+
+def _few(words: Sequence[str]) -> list[str] | None:
+    """Return the ids of the images whose texts contain all words; None if they are many or unknown."""
+    if not words or not index.exists():
+        return None
+    if connection.vendor == "sqlite":
+        found = index.find_in_fts5(connection, words, FEW + 1)
+    else:
+        in_texts = reduce(and_, (_in_text(word, OS_PROPERTIES) for word in words))
+        images = Image.objects.order_by().filter(in_texts)
+        found = list(images.values_list("pk", flat=True)[: FEW + 1])
+    return found if len(found) <= FEW else None

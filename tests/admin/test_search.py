@@ -1,0 +1,275 @@
+"""The search: words that people type find images in the list, and anything on the search page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from imagecatalog.identity.models import Project
+from images.models import Family, Image
+from images.search import index, words
+from tests.admin.conftest import LIST
+
+MakeImage = Callable[..., Image]
+PAGE = "/admin/search/"
+
+
+def shown(client: Client, **query: str) -> set[str]:
+    """The names of the images that the list shows."""
+    page = client.get(LIST, query).content.decode()
+    return set(re.findall(r'/change/"[^>]*>(?:<bdi>)?([^<]+)<', page))
+
+
+@pytest.fixture(params=["index", "no index"])
+def either(request: pytest.FixtureRequest, db: None) -> None:
+    """With the index of the database, and without it."""
+    if request.param == "no index":
+        drop_index()
+
+
+def drop_index() -> None:
+    names = ("insert", "update", "delete")
+    statements = {
+        "postgresql": [f"DROP INDEX {index.POSTGRESQL_INDEX}"],
+        "sqlite": [f"DROP TRIGGER {index.SQLITE_INDEX}_{name}" for name in names],
+    }
+    with connection.cursor() as cursor:
+        for statement in statements[connection.vendor]:
+            cursor.execute(statement)
+
+
+@pytest.fixture
+def wanted(make_image: MakeImage) -> Image:
+    """An image among others that have some of its words."""
+    make_image(name="Ubuntu server", tags=["lts"])
+    make_image(name="debian", tags=["arm64"], properties={"os_distro": "debian"})
+    return make_image(
+        "active",
+        name="Ubuntu-24.04-minimal_1",
+        tags=["gold, or nearly", 'say "hi"', "größe"],
+        properties={
+            "os_distro": "ubuntu",
+            "os_version": "24.04",
+            "architecture": "aarch64",
+            "build": "private-number",
+        },
+        owner="project-a",
+    )
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "minimal",
+        "UBUNTU 24",
+        "aarch64 ubuntu",
+        "24.04 nearly",
+        "mal_1",
+        '"hi"',
+        'say "hi',
+        "größe",
+        "laborat minimal",
+        "  minimal   minimal  ",
+    ],
+)
+def test_every_word_has_to_match_something_of_the_image(
+    root: Client, wanted: Image, text: str
+) -> None:
+    Project.objects.create(id="project-a", name="Laboratory")
+
+    assert shown(root, q=text) == {wanted.name}
+
+
+@pytest.mark.usefixtures("either")
+@pytest.mark.parametrize(
+    "text", ["ubuntu debian", "private-number", "24_04", "%", "minimal lts", "a,b", '"']
+)
+def test_what_is_in_no_image_finds_none(root: Client, wanted: Image, text: str) -> None:
+    assert shown(root, q=text) == set()
+
+
+def test_the_name_of_a_project_finds_its_images(
+    root: Client, make_image: MakeImage
+) -> None:
+    Project.objects.create(id="project-b", name="Laboratory")
+    make_image(name="theirs", owner="project-b")
+    make_image(name="about the laboratory")
+    make_image(name="another")
+
+    assert shown(root, q="laboratory") == {"theirs", "about the laboratory"}
+    assert shown(root, q="labor theirs") == {"theirs"}
+
+
+def test_a_change_of_an_image_changes_what_finds_it(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image(name="earlier", tags=["first"])
+    Image.objects.filter(pk=image.pk).update(name="later", tags=["second"])
+
+    assert shown(root, q="later second") == {"later"}
+    assert shown(root, q="earlier") == set()
+    assert shown(root, q="first") == set()
+
+
+def test_a_deleted_row_is_found_no_more(root: Client, make_image: MakeImage) -> None:
+    make_image(name="gone").delete()
+    make_image(name="gone again")
+
+    assert shown(root, q="gone") == {"gone again"}
+
+
+def test_many_images_with_a_word_are_found_like_few(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "FEW", 1)
+    for number in range(3):
+        make_image(name=f"disk {number}")
+
+    assert shown(root, q="disk") == {"disk 0", "disk 1", "disk 2"}
+    assert shown(root, q="disk 1") == {"disk 1"}
+
+
+def test_a_property_that_the_user_cannot_read_finds_nothing(
+    root: Client, wanted: Image, tmp_path: Path, settings: Any
+) -> None:
+    operations = "\n".join(f"{it} = !" for it in ("create", "read", "update", "delete"))
+    everybody = operations.replace("!", "@")
+    file = tmp_path / "protections.conf"
+    file.write_text(f"[architecture]\n{operations}\n[.*]\n{everybody}\n")
+    settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(file)
+
+    assert shown(root, q="aarch64") == set()
+    assert shown(root, q="24.04 minimal") == {wanted.name}
+
+
+@pytest.mark.sqlite
+def test_the_index_is_made_again_when_a_migration_has_lost_its_triggers(
+    root: Client, wanted: Image
+) -> None:
+    drop_index()
+    Image.objects.filter(pk=wanted.pk).update(name="renamed")
+
+    index.ensure()
+
+    assert index.exists()
+    assert shown(root, q="renamed") == {"renamed"}
+
+
+def test_a_database_without_the_index_is_warned_of(db: None) -> None:
+    drop_index()
+
+    with pytest.raises(SystemCheckError, match="has no index: it reads all images"):
+        call_command("check", databases=["default"], fail_level="WARNING")
+
+
+# The page
+
+
+@pytest.fixture
+def everything(make_image: MakeImage) -> None:
+    """One object of each kind that is called like a machine."""
+    make_image("active", name="machine image")
+    make_image("deleted", name="machine of the past")
+    Family.objects.create(name="machine-family", owner="project-a")
+    Project.objects.create(id="project-m", name="machine project")
+    User.objects.create_user("machine-user")
+
+
+def results(client: Client, text: str) -> set[str]:
+    page = client.get(PAGE, {"q": text}).content.decode()
+    return set(re.findall(r'<li><a href="[^"]+"><bdi>([^<]+)<', page))
+
+
+@pytest.mark.usefixtures("everything")
+def test_the_page_finds_images_families_projects_and_users(root: Client) -> None:
+    found = {"machine image", "machine-family", "machine project", "machine-user"}
+
+    assert results(root, "machine") == found
+    assert results(root, "machine image") == {"machine image"}
+    assert "Nothing matches" in root.get(PAGE, {"q": "nowhere"}).content.decode()
+
+
+@pytest.mark.usefixtures("everything")
+def test_the_page_shows_only_what_the_role_allows(
+    signed_in: Callable[..., Client],
+) -> None:
+    assert results(signed_in("viewer"), "machine") == {
+        "machine image",
+        "machine-family",
+    }
+
+
+@pytest.mark.usefixtures("everything")
+def test_a_user_without_permission_finds_nothing(
+    signed_in: Callable[..., Client],
+) -> None:
+    client = signed_in("viewer")
+    User.objects.get(username="viewer").groups.clear()
+
+    assert results(client, "machine") == set()
+
+
+@pytest.mark.usefixtures("everything")
+def test_a_user_who_sees_only_users_finds_only_users(
+    signed_in: Callable[..., Client],
+) -> None:
+    client = signed_in("viewer")
+    user = User.objects.get(username="viewer")
+    user.groups.clear()
+    user.user_permissions.add(Permission.objects.get(codename="view_user"))
+
+    assert results(client, "machine") == {"machine-user"}
+
+
+def test_more_than_ten_images_lead_to_the_list(
+    root: Client, make_image: MakeImage
+) -> None:
+    for number in range(11):
+        make_image(name=f"disk {number}")
+
+    page = root.get(PAGE, {"q": "disk"}).content.decode()
+
+    assert page.count("<li><a href=") >= 10
+    assert 'href="/admin/images/image/?q=disk"' in page
+
+
+@pytest.mark.parametrize("images", [1, 20])
+def test_the_page_asks_as_often_for_many_as_for_few(
+    root: Client, make_image: MakeImage, images: int
+) -> None:
+    for number in range(images):
+        make_image("active", name=f"disk {number}", owner=f"project-{number}")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert root.get(PAGE, {"q": "disk"}).status_code == 200
+
+    assert len(queries) <= 12, [query["sql"][:150] for query in queries]
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 500, "x " * 200, "\\", "'", "%%", "\u202e", "AND"]
+)
+def test_no_text_is_a_failure(root: Client, wanted: Image, text: str) -> None:
+    assert root.get(PAGE, {"q": text}).status_code == 200
+    assert root.get(LIST, {"q": text}).status_code == 200
+
+
+def test_markup_in_names_is_shown_as_text(root: Client, make_image: MakeImage) -> None:
+    make_image(name="<b>bold</b>", tags=["<i>tag</i>"])
+
+    page = root.get(PAGE, {"q": "bold"}).content.decode()
+
+    assert "&lt;b&gt;bold" in page
+    assert "<b>bold" not in page
+    assert "<i>tag" not in page
