@@ -69,10 +69,11 @@ class CatalogueSite(AdminSite):
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
         """Return the front page. It has the dashboard for users with permission to view images."""
-        from images.admin import dashboard
+        from images.admin import activity_page, dashboard
 
         allowed = request.user.has_perm("images.view_image")
         extra = {**(dashboard.context() if allowed else {}), **(extra_context or {})}
+        extra["newest_events"] = activity_page.newest(request)
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
@@ -180,13 +181,14 @@ class CatalogueSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the site. The front page polls ``live/`` for its numbers."""
-        from images.admin import branding, menu, polling, search_page
+        from images.admin import activity_page, branding, menu, polling, search_page
 
         view = self.admin_view(polling.overview)
         return [
             path("live/", view, name="live"),
             path("logo", branding.logo, name="logo"),
             path("system/", self.admin_view(menu.system), name="system"),
+            path("activity/", self.admin_view(activity_page.page), name="activity"),
             path("search/", self.admin_view(search_page.page), name="search"),
             *(_oidc_urls() if settings.IMAGECATALOG_OIDC_ISSUER else ()),
             *_second_factor_urls(),

@@ -31,6 +31,12 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["id"]
+        # For the activity of the whole catalogue, newest first.
+        indexes = [
+            models.Index(fields=["at", "id"], name="event_newest"),
+            models.Index(fields=["actor", "at", "id"], name="event_actor_newest"),
+            models.Index(fields=["project", "at", "id"], name="event_project_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb}: {self.from_status} -> {self.to_status}"

@@ -228,6 +228,7 @@ class FamilyEvent(models.Model):
     class Meta:
         default_permissions = ()
         ordering = ["id"]
+        indexes = [models.Index(fields=["at", "id"], name="family_event_newest")]
 
     def __str__(self) -> str:
         return f"{self.name}: {self.verb} {self.to_version}".rstrip()

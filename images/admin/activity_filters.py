@@ -1,0 +1,153 @@
+"""The filters of the page "Activity", and the events that they select."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from imagecatalog.identity.models import Project
+from images import activity
+from images.access import INTERFACES
+from images.activity import Position, Selection
+from images.admin import event_texts, search_page
+from images.admin.filters import DAY, day_field, midnight
+from images.models import Image
+
+SEPARATOR: Final = "~"  # between the parts of a position in a URL
+
+
+def _events() -> list[tuple[str, Any]]:
+    titles = {
+        activity.IMAGE: gettext_lazy("Images"),
+        activity.FAMILY: gettext_lazy("Families"),
+    }
+    groups: list[tuple[str, Any]] = [
+        (
+            str(titles[kind]),
+            [(f"{kind}.{verb}", label) for verb, label in labels.items()],
+        )
+        for kind, labels in event_texts.LABELS.items()
+    ]
+    return [("", gettext_lazy("any")), *groups]
+
+
+class ActivityForm(forms.Form):
+    """The form with the filters of the activity. Its values come from the query of the URL."""
+
+    event = forms.ChoiceField(
+        label=gettext_lazy("Event"), choices=_events, required=False
+    )
+    image = forms.CharField(
+        label=gettext_lazy("Image or family"), required=False, max_length=255
+    )
+    actor = forms.CharField(label=gettext_lazy("User"), required=False, max_length=255)
+    project = forms.CharField(
+        label=gettext_lazy("Project of the user"), required=False, max_length=255
+    )
+    interface = forms.ChoiceField(
+        label=gettext_lazy("Interface"),
+        choices=[("", gettext_lazy("any")), *((name, name) for name in INTERFACES)],
+        required=False,
+    )
+    since = day_field(gettext_lazy("From"))
+    until = day_field(gettext_lazy("To"))
+    reason = forms.CharField(
+        label=gettext_lazy("Reason contains"), required=False, max_length=255
+    )
+    request = forms.CharField(
+        label=gettext_lazy("Request id"), required=False, max_length=64
+    )
+    before = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, http_request: HttpRequest) -> None:
+        """Create the form with the parameters of the URL of ``http_request``."""
+        super().__init__(http_request.GET)
+        self._request = http_request
+        self.auto_id = "activity-%s"
+
+    def clean_project(self) -> list[str]:
+        """Return the ids of the projects to filter by: the entered one, and those with this name."""
+        text = self.cleaned_data["project"].strip()
+        if not text:
+            return []
+        named = Project.objects.filter(name__iexact=text).values_list("pk", flat=True)
+        return [text, *named]
+
+    def clean_before(self) -> Position | None:
+        """Return the place where the page begins; None for the newest events.
+
+        Raises ValidationError for a text that is no place.
+        """
+        text = self.cleaned_data["before"]
+        if not text:
+            return None
+        try:
+            at, kind, number = text.split(SEPARATOR)
+            place = Position(datetime.fromisoformat(at), kind, int(number))
+            in_utc = place.at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValidationError(_("This page of the list does not exist.")) from None
+        if kind not in activity.SUBJECTS or not 0 <= place.id < 1 << 63:
+            raise ValidationError(_("This page of the list does not exist."))
+        return place._replace(at=in_utc)
+
+    def selection(self) -> Selection:
+        """Return the events that match all filters. The form must be valid."""
+        values = self.cleaned_data
+        kind, _dot, verb = values["event"].partition(".")
+        common = self._common() & (Q(verb=verb) if verb else Q())
+        images = families = None
+        if kind in ("", activity.IMAGE):
+            images = common & self._of_images(values["image"].strip())
+        if kind in ("", activity.FAMILY):
+            families = common & _of_families(values["image"].strip())
+        return Selection(images, families, values["before"])
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a filter is set."""
+        names = [name for name in self.fields if name != "before"]
+        return any(self.data.get(name) for name in names)
+
+    def _common(self) -> Q:
+        values = self.cleaned_data
+        plain = {
+            "actor": values["actor"].strip(),
+            "project__in": values["project"],
+            "interface": values["interface"],
+            "reason__icontains": values["reason"].strip(),
+            "request_id": values["request"].strip(),
+            "at__gte": midnight(values["since"]),
+            "at__lt": midnight(values["until"], DAY),
+        }
+        return Q(**{name: value for name, value in plain.items() if value})
+
+    def _of_images(self, text: str) -> Q:
+        if not text:
+            return Q()
+        found = search_page.matching(
+            self._request, Image.objects.filter(purged=False), text
+        )
+        return Q(image__in=found.order_by().values("pk"))
+
+
+def _of_families(text: str) -> Q:
+    if not text:
+        return Q()
+    try:
+        return Q(family=UUID(text))
+    except ValueError:
+        return Q(name__icontains=text)
+
+
+def in_url(place: Position) -> str:
+    """Return a place in the activity as the value of the parameter ``before``."""
+    return SEPARATOR.join((place.at.isoformat(), place.kind, str(place.id)))
