@@ -1,4 +1,4 @@
-"""The admin pages of users, projects, roles, credentials and sign-in events."""
+"""The admin pages of application credentials, and the forms of roles on the pages of others."""
 
 from __future__ import annotations
 
@@ -6,38 +6,35 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
-from django.contrib.auth import get_user_model
-from django.contrib.auth.admin import UserAdmin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path
-from django.utils.translation import gettext
 
 from imagecatalog.identity import (
     application_credentials,
     clients,
-    own_credentials,
     roles,
-    users,
 )
 from imagecatalog.identity.credential_forms import CredentialForm
 from imagecatalog.identity.models import (
     ApplicationCredential,
-    Project,
     RoleAssignment,
-    SignInEvent,
 )
 from imagecatalog.identity.origin import origin_of
+from imagecatalog.identity.role_forms import RoleForm
 
 
 class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
     """The part of the admin page of a user or project that shows its role assignments."""
 
     model = RoleAssignment
-    extra = 0
-    autocomplete_fields = ("user", "project")
+    form = RoleForm
+    extra = 1
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RoleAssignment]:
+        """Return the assignments with their users and projects."""
+        rows: QuerySet[RoleAssignment] = super().get_queryset(request)
+        return rows.select_related("user", "project")
 
 
 class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
@@ -57,62 +54,6 @@ class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
             roles.record_role_removed(row, origin_of(request))
 
 
-class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
-    """The admin pages of users, and the page with a user's client configuration."""
-
-    def get_urls(self) -> list[Any]:
-        """Return the URLs of the pages of users.
-
-        Besides Django's pages, there are the page with a user's client configuration and the page
-        for the signed-in user's own credentials.
-        """
-        view = self.admin_site.admin_view(self.clients)
-        own = self.admin_site.admin_view(own_credentials.page)
-        return [
-            path("credentials/", own, name="auth_user_credentials"),
-            path("<id>/clients/", view, name="auth_user_clients"),
-            *super().get_urls(),
-        ]
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete a user, and record the deletion in the sign-in log."""
-        users.delete(obj, origin_of(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete the selected users, and record each deletion in the sign-in log."""
-        for row in queryset:
-            users.delete(row, origin_of(request))
-
-    def clients(self, request: HttpRequest, id: str) -> HttpResponse:
-        """Show the page with the client configuration of a user.
-
-        Users can see their own page; users with permission to view users can see all of them.
-        Raises PermissionDenied for others, Http404 if there is no user with this ``id``.
-        """
-        may_see_users = self.has_view_permission(request)
-        if id != str(request.user.pk) and not may_see_users:
-            raise PermissionDenied
-        account = self.get_object(request, id)
-        if account is None:
-            raise Http404(gettext("There is no user with this id."))
-        context = self.admin_site.each_context(request) | {
-            "opts": self.opts,
-            "may_see_users": may_see_users,
-            **clients.context(request, account),
-        }
-        return TemplateResponse(request, "admin/identity/clients.html", context)
-
-
-@admin.register(Project)
-class ProjectAdmin(RolesAdmin):
-    """The admin pages of projects."""
-
-    list_display = ("name", "id")
-    ordering = ("name",)
-    search_fields = ("name", "id")
-    readonly_fields = ("id",)
-
-
 @admin.register(ApplicationCredential)
 class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The admin pages of application credentials, which can be created and deleted, but not changed."""
@@ -122,7 +63,6 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("role",)
     list_select_related = ("user", "project")
     search_fields = ("name", "id", "user__username")
-    autocomplete_fields = ("user", "project")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
@@ -177,29 +117,3 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         """Delete the selected credentials, and record each deletion in the sign-in log."""
         for row in queryset.select_related("user"):
             application_credentials.delete(row, origin_of(request))
-
-
-@admin.register(SignInEvent)
-class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The admin pages of sign-in events, which are read-only."""
-
-    list_display = ("at", "verb", "user", "source", "request_id")
-    list_filter = ("verb",)
-    search_fields = ("user", "source")
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: only the service records sign-in events."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: sign-in events cannot be changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: sign-in events cannot be deleted."""
-        return False
-
-
-admin.site.unregister(get_user_model())
-admin.site.register(get_user_model(), CatalogueUserAdmin)

@@ -15,11 +15,22 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Identity")
 
     def ready(self) -> None:
-        """Let the catalogue find projects, and clear cached identities and tokens as their rows change."""
-        from imagecatalog.identity import models, projects, tokens, verification
+        """Connect the app with the catalogue and with Django's signals.
+
+        The catalogue can then find projects, sign-ins to the admin are recorded, and cached
+        identities and tokens are cleared as their rows change.
+        """
+        from imagecatalog.identity import (
+            admin_sign_ins,
+            models,
+            projects,
+            tokens,
+            verification,
+        )
         from images import access
 
         access.provide_projects(projects.find_id)
+        admin_sign_ins.connect()
 
         senders = (
             get_user_model(),

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from imagecatalog.identity import sign_in_counts, throttle, verification
+from imagecatalog.identity import sign_in_counts, sign_in_log, throttle, verification
 from imagecatalog.identity.origin import NOWHERE, origin_of
 from images.http.client_address import client
 
@@ -50,7 +50,7 @@ class Passwords(ModelBackend):
             method = ldap_directory.METHOD
             user = ldap_directory.authenticate(request, username, password)
         if user is None:
-            sign_in_counts.refused(method)
+            sign_in_log.refused(username, origin, method)
             return None
         sign_in_counts.accepted(method)
         if guess:

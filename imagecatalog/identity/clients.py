@@ -87,8 +87,8 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
     else:
         shown = texts(Login(public_url.base(request), name, project))
     add = ""
-    if embedded and shown:
-        add = _add_url(request, account, projects[project])
+    if embedded and project is not None:
+        add = _add_url(request, account, project, projects[project])
     return {
         "title": _("Client configuration of %(user)s") % {"user": name},
         "account": account,
@@ -100,7 +100,7 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
     }
 
 
-def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
+def _add_url(request: HttpRequest, account: Any, project: str, project_id: str) -> str:
     """Return the URL of the page on which a credential for the user ``account`` can be created.
 
     Empty if the signed-in user is not ``account`` and has no permission to create credentials.
@@ -110,5 +110,5 @@ def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
         return f"{reverse('admin:auth_user_credentials')}?{query}"
     if not request.user.has_perm("identity.add_applicationcredential"):
         return ""
-    query = urlencode({"user": account.pk, "project": project_id})
+    query = urlencode({"user": account.get_username(), "project": project})
     return f"{reverse('admin:identity_applicationcredential_add')}?{query}"

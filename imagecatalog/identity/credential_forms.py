@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from imagecatalog.identity import application_credentials
+from imagecatalog.identity import application_credentials, pickers
 from imagecatalog.identity.models import ApplicationCredential, Project
 from images import access, errors
 
@@ -24,6 +24,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         help_text=gettext_lazy("Leave empty to allow everything the role allows."),
     )
+    user = pickers.user_field(label=gettext_lazy("User"))
+    project = pickers.project_field(label=gettext_lazy("Project"))
     plain_secret = ""
     owner: Any = None  # the user, where the form does not ask for one
 
@@ -65,7 +67,13 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 class OwnCredentialForm(CredentialForm):
     """The form with which users create application credentials for themselves."""
 
-    actions = None  # type: ignore[assignment]  # removes the field
+    # None removes a field.
+    actions = None  # type: ignore[assignment]
+    user = None  # type: ignore[assignment]
+    # The user has few projects: a list to choose from shows all.
+    project = forms.ModelChoiceField(  # type: ignore[assignment]
+        Project.objects.none(), label=gettext_lazy("Project")
+    )
 
     class Meta(CredentialForm.Meta):
         fields = ("name", "project", "role", "expires_at")

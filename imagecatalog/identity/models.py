@@ -260,8 +260,11 @@ class SignInEvent(models.Model):
 
     class Meta:
         verbose_name = _("sign-in event")
-        verbose_name_plural = _("sign-in events")
+        verbose_name_plural = _("sign-in log")
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-id"], name="sign_in_event_of_user")
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.verb} {self.user}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
+from django.utils import timezone
 
 from imagecatalog.identity import application_credentials, sign_in_log
 from imagecatalog.identity.origin import Origin
@@ -55,6 +57,12 @@ def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
         user.save(update_fields=["is_active"])
         sign_in_log.record(verb, user.get_username(), origin)
     return True
+
+
+def set_last_sign_in(user_id: int) -> None:
+    """Save the present time as the last sign-in of a user, as Django does at sign-ins to the admin."""
+    users = get_user_model().objects.filter(pk=user_id)
+    users.update(last_login=timezone.now())
 
 
 def delete(user: Any, origin: Origin) -> None:

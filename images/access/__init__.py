@@ -25,7 +25,7 @@ from images.access.namespaces import (
     seen_namespaces,
     shown_namespaces,
 )
-from images.access.projects import owner_id, provide_projects
+from images.access.projects import is_project_in_use, owner_id, provide_projects
 from images.access.property_protections import (
     check_filter,
     check_new_properties,
@@ -88,6 +88,7 @@ __all__ = [
     "get_namespace",
     "get_remembered_image",
     "implied",
+    "is_project_in_use",
     "job_target",
     "key_allows",
     "may",

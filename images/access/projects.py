@@ -27,10 +27,14 @@ def owner_id(text: str) -> str | None:
     for find in _finders:
         if found := find(text):
             return found
-    is_known = (
-        settings.IMAGECATALOG_AUTH != "embedded"
-        or Image.objects.filter(owner=text).exists()
-        or Family.objects.filter(owner=text).exists()
-        or QuotaLimit.objects.filter(project=text).exists()
-    )
+    is_known = settings.IMAGECATALOG_AUTH != "embedded" or is_project_in_use(text)
     return text if is_known else None
+
+
+def is_project_in_use(project: str) -> bool:
+    """Return whether an image, a family or a limit has the id of this project."""
+    return (
+        Image.objects.filter(owner=project).exists()
+        or Family.objects.filter(owner=project).exists()
+        or QuotaLimit.objects.filter(project=project).exists()
+    )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 
+from imagecatalog.identity.models import Project, SignInEvent
 from images.admin.family_admin import FamilyAdmin
 from images.admin.image_admin import ImageAdmin
 from images.admin.job_admin import JobAdmin
 from images.admin.namespace_admin import NamespaceAdmin
+from images.admin.project_admin import ProjectAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
 from images.admin.retention_admin import RetentionPolicyAdmin
+from images.admin.sign_in_log_admin import SignInEventAdmin
 from images.admin.transfer_admin import TransferAdmin
+from images.admin.user_admin import CatalogueUserAdmin
 from images.models import (
     Family,
     Image,
@@ -24,7 +29,12 @@ from images.models import (
 admin.site.register(Family, FamilyAdmin)
 admin.site.register(Image, ImageAdmin)
 admin.site.register(Job, JobAdmin)
+admin.site.register(Project, ProjectAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
 admin.site.register(RetentionPolicy, RetentionPolicyAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)
+admin.site.register(SignInEvent, SignInEventAdmin)
 admin.site.register(Transfer, TransferAdmin)
+# Django has registered pages of its own for users.
+admin.site.unregister(get_user_model())
+admin.site.register(get_user_model(), CatalogueUserAdmin)

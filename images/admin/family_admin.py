@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -13,11 +13,11 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
+from imagecatalog.identity.pickers import PROJECTS, Picker, ProjectField
 from images import attributes, families
 from images.access import Caller
 from images.admin import family_actions, family_publication, formatting
 from images.admin.actions import get_caller, may
-from images.admin.add_views import projects
 from images.admin.changelist import shown_project
 from images.admin.service_admin import ServiceAdmin
 from images.admin.service_forms import JsonField, ServiceForm
@@ -89,15 +89,16 @@ class FamilyForm(ServiceForm):
     class Meta:
         model = Family
         fields = (*values.FIXED, *VALUES)
+        field_classes: ClassVar = {"owner": ProjectField}
         widgets = {
-            "owner": forms.TextInput(attrs={"list": "projects", "size": 40}),
+            "owner": Picker(PROJECTS),
             "title": forms.TextInput(attrs={"size": 40}),
             "homepage": forms.TextInput(attrs={"size": 60}),
             "description": forms.Textarea(attrs={"rows": 3, "cols": 80}),
         }
         help_texts = {
             "name": _("Lower-case letters, digits and . _ -, such as debian-13."),
-            "owner": _("Id of the project."),
+            "owner": _("Name or id of the project."),
             "architecture": _("Such as x86_64 or aarch64; it cannot change."),
             "image_name": _("By default the name of the family."),
             "verified_only": _(
@@ -221,7 +222,6 @@ class FamilyAdmin(ServiceAdmin):
     ) -> HttpResponse:
         """Show the form, and for a family that exists its versions, history and namesakes."""
         family = context.get("original")
-        context["projects"] = projects()
         if family is not None:
             context |= _page(request, family)
         return super().render_change_form(request, context, *args, **options)

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from imagecatalog.identity.pickers import ProjectField
 from images import errors, stores, units
 from images.access import Caller, check_filter
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
@@ -129,7 +130,7 @@ class FilterForm(forms.Form):
     visibility = forms.ChoiceField(
         label=_("Visibility"), choices=_choices(VISIBILITIES), required=False
     )
-    owner = forms.CharField(label=_("Owner (project id)"), required=False)
+    owner = ProjectField(label=_("Project"), required=False, asks=False)
     format = forms.ChoiceField(
         label=_("Disk format"), choices=_choices(DISK_FORMATS), required=False
     )

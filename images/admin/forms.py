@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from imagecatalog.identity.pickers import ProjectField
 from images import errors, lifecycle
 from images.access import Caller
 from images.admin import definitions
@@ -46,12 +47,11 @@ class ImageForm(forms.Form):
         required=False,
         strip=False,  # saving would otherwise change a name that begins with a blank
     )
-    owner = forms.CharField(
+    owner = ProjectField(
         label=gettext_lazy("Owner"),
         max_length=MAX_LENGTH,
         required=False,
-        help_text=gettext_lazy("The id of the project that owns the image."),
-        widget=forms.TextInput(attrs={"list": "projects"}),
+        help_text=gettext_lazy("The project that owns the image, by name or id."),
     )
     visibility = forms.ChoiceField(
         label=gettext_lazy("Visibility"),

@@ -81,8 +81,10 @@ class JobAdmin(PolledAdmin):
     )
     list_display_links = ("kind_shown",)
     list_filter = (("status", ChoicesFilter), JobKindFilter)
-    search_fields = ("^id", "=project", "=actor")
-    search_help_text = _("The id of a job, of a project or of a user.")
+    search_fields = ("^id", "=project", "=shown_owner", "=actor")
+    search_help_text = _(
+        "The id of a job or of a user, or the name or id of a project."
+    )
     ordering = ("-created_at", "-pk")
     change_form_template = "admin/images/job/page.html"
     fields = (

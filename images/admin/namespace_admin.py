@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
+from imagecatalog.identity.pickers import PROJECTS, Picker, ProjectField
 from images.admin.actions import get_caller
 from images.admin.changelist import shown_project
 from images.admin.service_forms import JsonField, ServiceForm
@@ -45,6 +46,8 @@ class NamespaceForm(ServiceForm):
     class Meta:
         model = MetadefNamespace
         fields = ATTRIBUTES
+        field_classes: ClassVar = {"owner": ProjectField}
+        widgets: ClassVar = {"owner": Picker(PROJECTS)}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

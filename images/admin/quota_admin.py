@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
@@ -13,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from imagecatalog.identity.pickers import PROJECTS, Picker, ProjectField
 from images.admin.changelist import shown_project
 from images.models import QuotaLimit
 from images.transfers import limits, usage
@@ -31,6 +33,17 @@ def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
     return has_permission
 
 
+class QuotaLimitForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The form with a limit of a project."""
+
+    class Meta:
+        model = QuotaLimit
+        fields = ("project", "name", "value")
+        field_classes: ClassVar = {"project": ProjectField}
+        widgets: ClassVar = {"project": Picker(PROJECTS)}
+        help_texts: ClassVar = {"project": _("Name or id of the project.")}
+
+
 class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The admin pages of the limits that an operator has set for projects."""
 
@@ -38,9 +51,10 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     has_change_permission = _if_own(ModelAdmin.has_change_permission)
     has_delete_permission = _if_own(ModelAdmin.has_delete_permission)
 
+    form = QuotaLimitForm
     list_display = ("project_shown", "name", "value")
     list_filter = ("name",)
-    search_fields = ("project",)
+    search_fields = ("project", "shown_project")
     ordering = ("project", "name")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaLimit]:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from imagecatalog.identity.models import Project
 from images import families
 from images.access import Caller, operator
 from images.models import Family, FamilyEvent, FamilyVersion, Image
@@ -29,6 +30,11 @@ FORM = {
     "hide_old": "on",
     "template": '{"min_disk": 2}',
 }
+
+
+@pytest.fixture(autouse=True)
+def _project(db: None) -> None:
+    Project.objects.create(id="project-a", name="Project A")
 
 
 @pytest.fixture

@@ -74,7 +74,14 @@ MODULES = [
     *(it for it in (ROOT / "images/admin").glob("*.py")),
     *(
         ROOT / "imagecatalog" / it
-        for it in ("site.py", "admin.py", "identity/admin.py")
+        for it in (
+            "site.py",
+            "admin.py",
+            "identity/admin.py",
+            "identity/pickers.py",
+            "identity/role_forms.py",
+            "identity/user_forms.py",
+        )
     ),
 ]
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from imagecatalog.identity.models import Project
 from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes
@@ -326,6 +327,7 @@ def test_the_page_asks_as_often_for_much_as_for_little(
 
 
 def test_an_image_is_made_of_its_metadata(root: Client, db: None) -> None:
+    Project.objects.create(id="project-a", name="Project A")
     form = {
         "name": "new",
         "owner": "project-a",

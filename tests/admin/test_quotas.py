@@ -16,6 +16,7 @@ WANTED = {"project": "p", "name": "image_size_total", "value": "5"}
 
 
 def test_a_limit_is_added_changed_and_deleted(root: Client) -> None:
+    Project.objects.create(id="p", name="Project P")
     root.post(f"{LIMITS}add/", WANTED)
     assert limits.own("p") == {"image_size_total": 5}
 

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from imagecatalog.identity.models import Project
 from images.models import Image, Member
 from tests.admin.conftest import LIST
 
 MakeImage = Callable[..., Image]
+
+
+@pytest.fixture(autouse=True)
+def _friends(db: None) -> None:
+    Project.objects.create(id="friends", name="Friends")
 
 
 def change(client: Client, image: Image, what: str, project: str = "friends") -> Any:

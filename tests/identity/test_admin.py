@@ -15,6 +15,7 @@ from imagecatalog.identity.models import (
     RoleAssignment,
     SignInEvent,
 )
+from tests.identity.conftest import Identity
 
 CREDENTIALS = "/admin/identity/applicationcredential/"
 
@@ -31,8 +32,8 @@ def browser(db: None) -> Client:
 def form(alice: User) -> dict[str, Any]:
     """The values of the form that creates a credential for alice."""
     return {
-        "user": alice.pk,
-        "project": "id-of-lab",
+        "user": "alice",
+        "project": "lab",
         "name": "robot",
         "description": "",
         "role": "member",
@@ -82,6 +83,8 @@ def test_a_credential_is_made_and_its_key_told_once(
     [
         ({"role": "admin"}, "does not have the role"),
         ({"name": ""}, "required"),
+        ({"user": "nobody"}, "There is no user “nobody”."),
+        ({"project": "no-such"}, "There is no project “no-such”."),
         ({"actions": ["fly"]}, "Select a valid choice"),
         ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "in the future"),
     ],
@@ -165,6 +168,17 @@ def test_a_change_of_a_role_is_on_record(
     assert (event.user, event.source) == ("alice", "127.0.0.1")
 
 
+def test_a_sign_in_to_the_api_is_a_users_last_sign_in(
+    browser: Client, identity: Identity, alice: User
+) -> None:
+    before = browser.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
+    identity.sign_in("alice", project="lab")
+
+    after = browser.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
+    assert "never" in before
+    assert "never" not in after
+
+
 def test_nobody_changes_the_record(browser: Client, db: None) -> None:
     event = SignInEvent.objects.create(verb="refused", user="alice")
     path = f"/admin/identity/signinevent/{event.pk}"
@@ -223,7 +237,7 @@ def test_the_page_leads_to_a_credential_for_that_user_and_project(
 
     initial = browser.get(form).context["adminform"].form.initial
 
-    assert initial == {"user": str(alice.pk), "project": "id-of-archive"}
+    assert initial == {"user": "alice", "project": "archive"}
 
 
 def test_who_has_no_project_is_told_so(browser: Client) -> None:

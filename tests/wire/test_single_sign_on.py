@@ -88,7 +88,7 @@ def test_a_superuser_of_the_provider_sees_who_has_signed_in(sites: Sites) -> Non
     sites.provider.set_users(s2=("bob", ["admins"]))
 
     session, page = sites.sign_in("s2")
-    log = session.get(f"{sites.service.url}/admin/axes/accesslog/", timeout=60)
+    log = session.get(f"{sites.service.url}/admin/identity/signinevent/", timeout=60)
 
     assert (page.status_code, page.url) == (200, f"{sites.service.url}/admin/")
     assert "bob" in log.text

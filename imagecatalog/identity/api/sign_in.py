@@ -17,6 +17,7 @@ from imagecatalog.identity import (
     sign_in_log,
     throttle,
     tokens,
+    users,
 )
 from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
 from imagecatalog.identity.models import ApplicationCredential, Project
@@ -77,7 +78,10 @@ def _by_password(
     if identity is None:
         raise Unauthorized(credentials.REFUSED)
     row = existing(get_user_model().objects.filter(username=name))
-    return tokens.issue(row.pk, _project(scope), ["password"])
+    issued = tokens.issue(row.pk, _project(scope), ["password"])
+    if issued:
+        users.set_last_sign_in(row.pk)
+    return issued
 
 
 def _by_token(

@@ -1,0 +1,126 @@
+"""The usage of projects, as the admin shows it: how much of each limit, and the largest images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from imagecatalog.identity.models import Project
+from images import access, errors
+from images.admin import formatting
+from images.admin.actions import may
+from images.admin.changelist import prefetch
+from images.admin.project_forms import LABELS, UNLIMITED
+from images.admin.shortcuts import context
+from images.models import Image
+from images.transfers import limits, usage
+
+LARGEST: Final = 10  # images
+SOURCES: Final = {
+    "project": gettext_lazy("set for this project"),
+    "default": gettext_lazy("default"),
+    "keystone": gettext_lazy("from Keystone"),
+}
+
+
+def page_context(project: str) -> dict[str, Any]:
+    """Return the template context with the usage of a project: limits, trash, largest images."""
+    images = Image.objects.existing().filter(owner=project).exclude(size=None)
+    largest = list(images.order_by("-size", "pk")[:LARGEST])
+    prefetch(largest)
+    return {
+        "usage": _rows(project),
+        "trash": formatting.size(usage.trash(project)),
+        "largest": largest,
+        "images_url": images_url(project),
+    }
+
+
+def _rows(project: str) -> list[dict[str, Any]]:
+    used = usage.of(project)
+    try:
+        allowed = limits.of(project)
+    except errors.LimitsUnknown:
+        return [_row(name, amount, None, "") for name, amount in used.items()]
+    return [
+        _row(name, amount, allowed[name], SOURCES[limits.source(project, name)])
+        for name, amount in used.items()
+    ]
+
+
+def _row(name: str, used: int, limit: int | None, source: Any) -> dict[str, Any]:
+    show = formatting.size if limits.UNITS[name] > 1 else "{:,}".format
+    return {
+        "label": LABELS[name],
+        "used": show(used),
+        "limit": UNLIMITED if limit is None else show(limit),
+        "percent": percent(used, limit),
+        "source": source,
+    }
+
+
+def percent(used: int, limit: int | None) -> int | None:
+    """Return how much of a limit is used, in percent; None without a limit. At most 100."""
+    if limit is None:
+        return None
+    return min(100, 100 * used // limit) if limit else 100
+
+
+def totals(projects: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return the number of images and the bytes of projects: id -> (images, bytes). One query.
+
+    Images in the trash and deleted images do not count; each image counts once, in however many
+    stores it is.
+    """
+    images = Image.objects.existing().filter(owner__in=list(projects)).order_by()
+    rows = images.values_list("owner").annotate(count=Count("pk"), bytes=Sum("size"))
+    return {str(owner): (count, size or 0) for owner, count, size in rows}
+
+
+def images_url(project: str) -> str:
+    """Return the URL of the list of a project's images."""
+    url = reverse("admin:images_image_changelist")
+    return f"{url}?{urlencode({'owner': project})}"
+
+
+def url_of(project: str, *, is_known: bool) -> str:
+    """Return the URL of the page with the usage of a project.
+
+    For a project that the service knows it is the project's own page.
+    """
+    if is_known:
+        return reverse("admin:identity_project_change", args=[project])
+    url = reverse("admin:identity_project_usage")
+    return f"{url}?{urlencode({'project': project})}"
+
+
+def show(request: HttpRequest) -> HttpResponse:
+    """Show the usage of the project with the id in the query parameter ``project``.
+
+    The page is for projects that are managed elsewhere: another one has a page of its own. Raises
+    Http404 if no image, family or limit has this id.
+    """
+    if not may(request, "images.view_image"):
+        raise PermissionDenied
+    project = request.GET.get("project", "")
+    if Project.objects.filter(pk=project).exists():
+        return redirect("admin:identity_project_change", project)
+    if not access.is_project_in_use(project):
+        raise Http404(_("No image, family or limit belongs to a project with this id."))
+    title = _("Project %(id)s") % {"id": project}
+    values = {"title": title, "project": project, **page_context(project)}
+    return TemplateResponse(
+        request,
+        "admin/images/project/usage.html",
+        context(request, **values) | {"opts": Project._meta},
+    )
