@@ -52,7 +52,7 @@ FLOORS: list[set[str]] = [
     {"job_queue"},
     {"lifecycle"},
     {"uploads", "imports", "files", "operations", "families", "retention"},
-    {"publishing", "search"},
+    {"publishing", "search", "bulk"},
     {"api", "jobs"},
     {"api.v1", "api.v2", "api.catalog", "api.published", "admin", "management"},
 ]

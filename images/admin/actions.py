@@ -6,7 +6,7 @@ permissions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,25 +15,26 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from images import errors, lifecycle
 from images.access import Caller, staff
+from images.bulk.verbs import VERBS, Verb
 from images.lifecycle.family_members import current_in
 from images.models import EDGES, Image
-from images.operations import manual_transitions
-
-Verb = Callable[[str, Caller, str], None]
 
 
 @dataclass(frozen=True)
 class Action:
     """An action that staff users can run on one or many images, such as delete or restore."""
 
-    verb: str
-    run: Verb
+    verb: str  # of images.bulk.verbs
     label: Any  # translated when it is shown
     not_possible: Any  # shown for images in other statuses
     transitions: tuple[str, ...]  # the transitions that the verb follows
     dangerous: bool = False
+
+    @property
+    def run(self) -> Verb:
+        """The function that runs the action on one image."""
+        return VERBS[self.verb]
 
     @property
     def permission(self) -> str:
@@ -51,21 +52,18 @@ ACTIONS: Mapping[str, Action] = {
     for action in (
         Action(
             "deactivate",
-            lifecycle.deactivate,
             gettext_lazy("Deactivate"),
             gettext_lazy("Only active images can be deactivated."),
             ("mark_deactivated",),
         ),
         Action(
             "reactivate",
-            lifecycle.reactivate,
             gettext_lazy("Reactivate"),
             gettext_lazy("Only deactivated images can be reactivated."),
             ("mark_reactivated",),
         ),
         Action(
             "fail",
-            manual_transitions.fail,
             gettext_lazy("Cancel transfer"),
             gettext_lazy(
                 "Only saving, uploading or importing images have a transfer to cancel."
@@ -74,14 +72,12 @@ ACTIONS: Mapping[str, Action] = {
         ),
         Action(
             "restore",
-            lifecycle.restore,
             gettext_lazy("Restore"),
             gettext_lazy("Only images in the trash can be restored."),
             ("mark_restored",),
         ),
         Action(
             "delete",
-            lifecycle.delete,
             gettext_lazy("Delete"),
             gettext_lazy("The image is already deleted."),
             ("mark_pending_delete", "mark_deleted"),
@@ -89,13 +85,19 @@ ACTIONS: Mapping[str, Action] = {
         ),
         Action(
             "scrub",
-            lifecycle.scrub,
             gettext_lazy("Delete permanently"),
             gettext_lazy("Only images in the trash can be deleted by this action."),
             ("mark_scrubbed",),
             dangerous=True,
         ),
     )
+}
+
+
+UNDO: Mapping[str, str] = {  # verb -> the verb that undoes it
+    "delete": "restore",
+    "deactivate": "reactivate",
+    "reactivate": "deactivate",
 }
 
 
@@ -153,27 +155,3 @@ def require(request: HttpRequest, *permissions: str) -> None:
 def get_caller(request: HttpRequest) -> Caller:
     """Return the signed-in user as a Caller with the role ``admin``. Checks no permission."""
     return staff(request.user.get_username(), request.request_id)  # type: ignore[attr-defined]
-
-
-@dataclass
-class Report:
-    """The result of an action on many images: the changed images, and the reason for each refused one."""
-
-    done: list[str]  # ids
-    refused: dict[str, str]  # id -> reason
-
-
-def run(action: Action, ids: Iterable[str], actor: Caller, reason: str) -> Report:
-    """Run an action on images; return which images were changed, and which were refused and why.
-
-    If the action is refused for one image, it is still run on the others.
-    """
-    report = Report([], {})
-    for image_id in ids:
-        try:
-            action.run(image_id, actor, reason)
-        except errors.ImageError as error:
-            report.refused[image_id] = str(error)
-        else:
-            report.done.append(image_id)
-    return report

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.translation import ngettext
 
 from images.admin import formatting
@@ -28,29 +28,18 @@ class Total(NamedTuple):
         return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
 
 
-def before(action: Action, ids: Sequence[str]) -> str:
-    """Return sentences, one per line, on what an action will do to the images with these ids.
-
-    If the action will be refused for some images, the last sentence gives their number.
-    """
-    total = _total(ids, _possible(action))
-    sentences = _BEFORE[action.verb](ids, total) if total.images else []
-    if refused := len(ids) - total.images:
-        sentence = ngettext(
-            "%(count)s image will be refused because of its status or protection.",
-            "%(count)s images will be refused because of their status or protection.",
-            refused,
-        )
-        sentences.append(sentence % {"count": f"{refused:,}"})
-    return "\n".join(sentences)
+def before(action: Action, images: QuerySet[Image]) -> str:
+    """Return sentences, one per line, on what an action will do to those images that it changes."""
+    total = _total(images, _possible(action))
+    return "\n".join(_BEFORE[action.verb](images, total) if total.images else [])
 
 
-def deleted_size(action: Action, ids: Sequence[str]) -> int:
+def deleted_size(action: Action, images: QuerySet[Image]) -> int:
     """Return how many bytes of data the action would delete permanently; 0 if it deletes none."""
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
-    return _total(ids, _possible(action)).size
+    return _total(images, _possible(action)).size
 
 
 def _possible(action: Action) -> Q:
@@ -63,13 +52,12 @@ def _unprotected() -> Q:
     return Q(protected=False) & ~family_members.current_images()
 
 
-def _total(ids: Sequence[str], condition: Q) -> Total:
-    images = Image.objects.filter(condition, pk__in=ids)
-    total = images.aggregate(count=Count("pk"), size=Sum("size"))
+def _total(images: QuerySet[Image], condition: Q) -> Total:
+    total = images.filter(condition).aggregate(count=Count("pk"), size=Sum("size"))
     return Total(total["count"], total["size"] or 0)
 
 
-def _deactivate(ids: Sequence[str], total: Total) -> list[str]:
+def _deactivate(images: QuerySet[Image], total: Total) -> list[str]:
     sentence = ngettext(
         "Blocks downloads of %(count)s image (%(size)s) for everyone except administrators.",
         "Blocks downloads of %(count)s images (%(size)s) for everyone except administrators.",
@@ -78,7 +66,7 @@ def _deactivate(ids: Sequence[str], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _reactivate(ids: Sequence[str], total: Total) -> list[str]:
+def _reactivate(images: QuerySet[Image], total: Total) -> list[str]:
     sentence = ngettext(
         "Allows downloads of %(count)s image (%(size)s) for every user who can see it.",
         "Allows downloads of %(count)s images (%(size)s) for every user who can see them.",
@@ -87,16 +75,16 @@ def _reactivate(ids: Sequence[str], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _cancel(ids: Sequence[str], total: Total) -> list[str]:
+def _cancel(images: QuerySet[Image], total: Total) -> list[str]:
     sentence = ngettext(
         "%(count)s image goes back to Queued or, after an upload through API v1, to Killed.",
         "%(count)s images go back to Queued or, after an upload through API v1, to Killed.",
         total.images,
     )
-    return [*_cancelled(ids), sentence % total.words]
+    return [*_cancelled(images), sentence % total.words]
 
 
-def _restore(ids: Sequence[str], total: Total) -> list[str]:
+def _restore(images: QuerySet[Image], total: Total) -> list[str]:
     sentence = ngettext(
         "Restores %(count)s image with its %(size)s, properties, tags and members.",
         "Restores %(count)s images with their %(size)s, properties, tags and members.",
@@ -105,10 +93,10 @@ def _restore(ids: Sequence[str], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _delete(ids: Sequence[str], total: Total) -> list[str]:
+def _delete(images: QuerySet[Image], total: Total) -> list[str]:
     if not settings.IMAGECATALOG_DELAYED_DELETE:
-        return [*_scrub(ids, total), *_cancelled(ids, image__protected=False)]
-    with_data = _total(ids, _unprotected() & Q(status__in=READABLE_STATUSES))
+        return [*_scrub(images, total), *_cancelled(images, image__protected=False)]
+    with_data = _total(images, _unprotected() & Q(status__in=READABLE_STATUSES))
     without_data = total.images - with_data.images
     sentences = []
     if with_data.images:
@@ -128,10 +116,10 @@ def _delete(ids: Sequence[str], total: Total) -> list[str]:
             without_data,
         )
         sentences.append(sentence % {"count": f"{without_data:,}"})
-    return [*sentences, *_cancelled(ids, image__protected=False)]
+    return [*sentences, *_cancelled(images, image__protected=False)]
 
 
-def _scrub(ids: Sequence[str], total: Total) -> list[str]:
+def _scrub(images: QuerySet[Image], total: Total) -> list[str]:
     sentence = ngettext(
         "Deletes %(count)s image permanently. You cannot restore it.",
         "Deletes %(count)s images permanently. You cannot restore them.",
@@ -140,13 +128,13 @@ def _scrub(ids: Sequence[str], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
+def _cancelled(images: QuerySet[Image], **conditions: bool) -> list[str]:
     """Return a list with one sentence on the transfers that an action cancels.
 
     The list is empty if there are no such transfers. ``conditions`` are arguments of a queryset's
     ``filter``: only transfers that match them count.
     """
-    running = Transfer.objects.owning().filter(image__in=ids, **conditions)
+    running = Transfer.objects.owning().filter(image__in=images, **conditions)
     # An import of staged data runs beside its upload; both have received the same bytes.
     received: dict[str, int] = {}
     for image_id, size in running.values_list("image", "bytes_received"):
@@ -169,7 +157,7 @@ def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
     return [sentence % total.words]
 
 
-_BEFORE: Mapping[str, Callable[[Sequence[str], Total], list[str]]] = {
+_BEFORE: Mapping[str, Callable[[QuerySet[Image], Total], list[str]]] = {
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "fail": _cancel,

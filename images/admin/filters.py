@@ -21,6 +21,7 @@ from images.models import (
     DELETED_STATUSES,
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
+    BulkRow,
     ImageLocation,
     LocationStatus,
     Status,
@@ -63,6 +64,15 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "damaged": (_("Damaged"), overview.damaged),
     "trash": (_("Trash"), lambda: Q(status=Status.PENDING_DELETE)),
     "deleted": (_("Deleted"), lambda: Q(status=Status.DELETED, purged=False)),
+}
+# Conditions for counts of views, where others are better for lists.
+COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
+    "unverified": lambda: Q(
+        status__in=READABLE_STATUSES,
+        pk__in=ImageLocation.objects.filter(
+            status=LocationStatus.ACTIVE, verified_at=None
+        ).values("image"),
+    )
 }
 UNLISTED = {"failed-today"}  # views that only a tile of the front page links to
 EMPTY: Mapping[str, Any] = {
@@ -125,6 +135,13 @@ class FilterForm(forms.Form):
         choices=[(name, title) for name, (title, _q) in VIEWS.items()],
         required=False,
         widget=forms.HiddenInput,
+        error_messages={
+            "invalid_choice": _("There is no view “%(value)s”. Choose one of the tabs.")
+        },
+    )
+    # The id of a bulk change, whose images are listed.
+    bulk = forms.UUIDField(
+        label=_("Bulk change"), required=False, widget=forms.HiddenInput
     )
     status = forms.ChoiceField(label=_("Status"), required=False)
     visibility = forms.ChoiceField(
@@ -189,8 +206,15 @@ class FilterForm(forms.Form):
 
         The form must be valid.
         """
+        return self._view() & self.filters()
+
+    def filters(self) -> Q:
+        """Return the query condition for images in any view that match all filters.
+
+        The form must be valid.
+        """
         values = self.cleaned_data
-        condition = self._view()
+        condition = Q()
         plain = {
             "status": values["status"],
             "visibility": values["visibility"],
@@ -214,11 +238,14 @@ class FilterForm(forms.Form):
                 condition &= Q(**{column: values[name] == "1"})
         if values["store"]:
             condition &= Q(_copies(store=values["store"]))
+        if values["bulk"]:
+            rows = BulkRow.objects.filter(change=values["bulk"])
+            condition &= Q(pk__in=rows.values("image"))
         return condition
 
     def _view(self) -> Q:
         view, status = self.cleaned_data["view"], self.cleaned_data["status"]
-        if not view and status in DELETED_STATUSES:
+        if not view and (status in DELETED_STATUSES or self.cleaned_data["bulk"]):
             return Q(purged=False)
         return VIEWS[view][1]()
 

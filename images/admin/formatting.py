@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from images import units
 from images.models import (
@@ -104,6 +105,13 @@ def size(count: int | None) -> str:
 def amount(count: int) -> str:
     """Return a number of bytes as text for use within a sentence, such as ``856 MiB``."""
     return units.size(count).replace(".0 ", " ")
+
+
+def images(count: int) -> str:
+    """Return a number of images as text, such as ``1 image`` or ``1,200 images``."""
+    return ngettext("%(count)s image", "%(count)s images", count) % {
+        "count": f"{count:,}"
+    }
 
 
 def kind(transfer: Transfer) -> str:

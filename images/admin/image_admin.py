@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from images.admin import (
     action_views,
     add_views,
+    bulk_views,
     formatting,
     image_page,
     location_views,
@@ -32,6 +33,7 @@ from images.admin import (
 )
 from images.admin.actions import ACTIONS, may, require
 from images.admin.changelist import CappedPaginator, ImageList
+from images.bulk.edits import EDIT
 from images.models import Image
 from images.operations import overview
 
@@ -92,9 +94,9 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         The tuple has function, name and label. Django's own action for deletion is not among them.
         """
         return {
-            action.verb: (partial(_action, action.verb), action.verb, action.label)
-            for action in ACTIONS.values()
-            if may(request, action.permission)
+            verb: (partial(_start, verb), verb, bulk_views.label(verb))
+            for verb in (EDIT, *ACTIONS)
+            if may(request, bulk_views.permission(verb))
         }
 
     def action_checkbox(self, image: Image) -> SafeString:
@@ -201,6 +203,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
         urls = [
             route("live/", polling.images, "live"),
+            route("bulk/<uuid:change_id>/", bulk_views.show, "bulk"),
             route("<str:image_id>/live/", polling.image, "live_one"),
             route("<str:image_id>/upload/", upload.show, "upload"),
             route("<str:image_id>/move/<str:verb>/", action_views.run_on_one, "move"),
@@ -268,7 +271,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return HttpResponseRedirect(f"{url}#history")
 
 
-def _action(
+def _start(
     verb: str, admin: ImageAdmin, request: HttpRequest, images: QuerySet[Image]
 ) -> HttpResponse:
-    return action_views.run_on_many(request, images, ACTIONS[verb])
+    return bulk_views.start(request, images, verb)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from uuid import UUID
 
-from images import process_metrics, retention
+from images import bulk, process_metrics, retention
 from images.duty import Waiting
 from images.job_queue import JobKind, running
 from images.models import OPEN_JOBS, JobStatus
 
-JOBS: tuple[JobKind, ...] = (*retention.JOBS,)
+JOBS: tuple[JobKind, ...] = (*retention.JOBS, *bulk.JOBS)
 KINDS: dict[str, JobKind] = {kind.name: kind for kind in JOBS}
 
 

@@ -12,6 +12,7 @@ from django.db import close_old_connections, connections
 from imagecatalog.identity import pruning
 from images import logs, outages, pause, process_metrics
 from images.access import operator
+from images.bulk import drafts as bulk_drafts
 from images.duty import Duty
 from images.imports import queue
 from images.job_queue import leases
@@ -53,6 +54,7 @@ DUTIES: tuple[Duty, ...] = (
     *publishing.DUTIES,
     *leases.DUTIES,
     *job_pruning.DUTIES,
+    *bulk_drafts.DUTIES,
 )
 
 

@@ -9,7 +9,7 @@ image's state allows the operation.
 from __future__ import annotations
 
 from images.lifecycle.caching import cache_later, cache_queued, tidy_cache
-from images.lifecycle.changes import change, clean_changes
+from images.lifecycle.changes import apply_checked, change, clean_changes
 from images.lifecycle.checked_data import (
     NOTHING_STATED,
     SourceStatement,
@@ -89,6 +89,7 @@ __all__ = [
     "Trashed",
     "add_location",
     "allows_damaged",
+    "apply_checked",
     "cache_later",
     "cache_queued",
     "change",

@@ -63,17 +63,7 @@ def change(
         )
     if not family:
         family_members.check_changes(image, changes)
-    fields = {**changes.fields, **_announced(image, changes)}
-    _check_formats(image, fields)
-    _check_tags(image, fields)
-    before = {name: getattr(image, name) for name in fields}
-    for name, value in fields.items():
-        setattr(image, name, value)
-    detail = {
-        name: [before[name], fields[name]]
-        for name in fields
-        if before[name] != fields[name]
-    } | _merge_properties(image, changes.properties, changes.removed)
+    fields, detail = apply_checked(image, changes)
     if fields or changes.properties or changes.removed:
         save(image, *fields, "properties")
         detail = event_details.shortened(detail)
@@ -85,6 +75,31 @@ def change(
             reason=reason,
             detail=detail | ({"family": family} if family else {}),
         )
+
+
+def apply_checked(
+    image: Image, changes: Changes
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Check changes against the state of an image, and make them in memory; nothing is saved.
+
+    Returns the changed attributes (name -> value), and the values before and after the changes of
+    attributes and properties (name -> [before, after]). Raises Forbidden and OverLimit as
+    ``change`` does, except for the permissions of the actor and what only a family changes.
+    """
+    fields = {**changes.fields, **_announced(image, changes)}
+    _check_formats(image, fields)
+    _check_tags(image, fields)
+    before = {name: getattr(image, name) for name in fields}
+    for name, value in fields.items():
+        setattr(image, name, value)
+    detail = {
+        name: [before[name], fields[name]]
+        for name in fields
+        if before[name] != fields[name]
+    }
+    return fields, detail | _merge_properties(
+        image, changes.properties, changes.removed
+    )
 
 
 def preview(image: Image, changes: Changes) -> None:

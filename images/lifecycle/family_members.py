@@ -46,10 +46,15 @@ def check_changes(image: Image, changes: Changes) -> None:
     if touched and (version or touched - before.keys()):
         raise _read_only(touched)
     if version:
-        raise errors.Forbidden(
-            f"The family {version.family.name} sets the {managed[0]} of its images. Change "
-            "the family, or remove the image from it first."
-        )
+        raise managed_by(version.family.name, managed[0])
+
+
+def managed_by(family: str, attribute: str) -> errors.Forbidden:
+    """Return the error for a change of an attribute that a family sets on its images."""
+    return errors.Forbidden(
+        f"The family {family} sets the {attribute} of its images. Change "
+        "the family, or remove the image from it first."
+    )
 
 
 def check_not_current(image: Image, outcome: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from images.models.backup_report import BackupReport
+from images.models.bulk import BulkChange, BulkResult, BulkRow
 from images.models.edges import EDGES, Edge
 from images.models.event import Event
 from images.models.family import (
@@ -74,6 +75,9 @@ __all__ = [
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
     "BackupReport",
+    "BulkChange",
+    "BulkResult",
+    "BulkRow",
     "ChunkStatus",
     "Edge",
     "Event",

@@ -21,8 +21,9 @@ def pages(client: Client, image: Image) -> list[str]:
     below = ("change/", "move/delete/", "upload/", "import/", "locations/add/")
     found: list[Any] = [client.get(f"{LIST}{image.pk}/{path}") for path in below]
     form = {"action": "restore", ACTION_CHECKBOX_NAME: [image.pk], "reason": "x"}
-    found += [client.get(LIST), client.post(LIST, form)]
-    found += [client.post(LIST, form | {"confirmed": "1"})]
+    found += [client.get(LIST), preview := client.post(LIST, form, follow=True)]
+    address = preview.redirect_chain[0][0]
+    found += [client.post(address, {"reason": "x"}, follow=True)]
     return [answer.content.decode() for answer in found]
 
 

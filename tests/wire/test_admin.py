@@ -202,14 +202,22 @@ def test_an_action_on_many_reports_mixed_results(
     page.get_by_label("Select all objects on this page for an action").check()
     page.get_by_label("Action:").select_option("Delete")
     page.get_by_role("button", name="Go").click()
+    expect(page.get_by_label("Reason")).to_be_focused()
+    warning = page.get_by_text("3 images will change, 1 will be refused.")
+    expect(warning).to_be_in_viewport()
     screen.shoot("confirm-many")
     page.get_by_label("Reason").fill("superseded")
-    page.get_by_role("button", name="Delete (4)").click()
+    page.get_by_role("button", name="Delete (3)").click()
 
     heading = page.get_by_role("heading", level=1)
-    expect(heading).to_have_text("Delete: 3 done, 1 refused")
+    expect(heading).to_have_text("Delete: 3 changed, 1 refused")
     expect(page.get_by_text("is protected and cannot be deleted")).to_be_visible()
     screen.shoot("report")
+    page.reload()
+    expect(heading).to_have_text("Delete: 3 changed, 1 refused")
+    page.goto(LIST)
+    page.go_back()
+    expect(heading).to_have_text("Delete: 3 changed, 1 refused")
 
 
 def test_all_that_match_are_restored_from_the_trash(
@@ -225,7 +233,9 @@ def test_all_that_match_are_restored_from_the_trash(
     page.get_by_role("button", name="Go").click()
     page.get_by_label("Reason").fill("a mistake")
     page.get_by_role("button", name="Delete (55)").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("55 done, 0 refused")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(
+        "55 changed, 0 refused"
+    )
 
     page.goto(f"{LIST}?view=trash&tag={tag}")
     expect(page.get_by_role("status")).to_have_text("55 images")
@@ -237,7 +247,9 @@ def test_all_that_match_are_restored_from_the_trash(
     page.get_by_label("Reason").fill("needed after all")
     page.get_by_role("button", name="Restore (55)").click()
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("55 done, 0 refused")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(
+        "55 changed, 0 refused"
+    )
     assert len(api.get(f"images?tag={tag}&limit=100").json()["images"]) == 55
 
 

@@ -1,0 +1,148 @@
+"""Previews of bulk changes: how many images would change, stay as they are or be refused, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.utils.translation import gettext as _
+
+from images.admin.actions import ACTIONS, Action
+from images.bulk.edits import EDIT, Edit, is_empty, refusal
+from images.lifecycle import family_members
+from images.models import BulkChange, FamilyVersion, Image, Status
+
+SHOWN: Final = 50  # images of each list
+CHECKED: Final = (
+    5000  # images for which an edit is tried; the others can still be refused
+)
+
+# Verbs that change nothing, and refuse nothing, in images with these statuses.
+NOTHING_TO_DO: Final = {"deactivate": Status.DEACTIVATED, "reactivate": Status.ACTIVE}
+
+
+class Refused(NamedTuple):
+    """An image that would be refused, and the reason."""
+
+    image: Image
+    reason: str
+
+
+class Preview(NamedTuple):
+    """What a bulk change would do, in numbers of images and with examples."""
+
+    total: int
+    changing: int
+    unchanged: int  # they have already what is wanted
+    reasons: dict[str, int]  # why images would be refused -> number of images
+    changing_images: list[Image]  # the first ones
+    refused_images: list[Refused]  # the first ones
+    unchecked: int = 0  # images that an edit was not tried on; they count as changing
+
+    @property
+    def refused(self) -> int:
+        """The number of images that would be refused."""
+        return sum(self.reasons.values())
+
+
+def preview(change: BulkChange) -> Preview:
+    """Return what a draft would do now. The number of queries is constant."""
+    if change.verb == EDIT:
+        return _of_edit(change, Edit.of(change.edit))
+    return _of_action(change, ACTIONS[change.verb])
+
+
+def selected(change: BulkChange) -> QuerySet[Image]:
+    """Return the query for the images that were selected for a bulk change."""
+    return Image.objects.filter(pk__in=change.rows.values("image"))
+
+
+def refusals(action: Action) -> list[tuple[Any, Q]]:
+    """Return why an action is refused: the reason, and the condition for images. The first holds."""
+    wrong_status = (action.not_possible, ~Q(status__in=action.sources))
+    if action.verb != "delete":
+        return [wrong_status]
+    return [
+        wrong_status,
+        (
+            _("The image is protected. Remove the protection first."),
+            Q(protected=True),
+        ),
+        (
+            _(
+                "The image is the current one of its family. Promote another version first."
+            ),
+            family_members.current_images(),
+        ),
+    ]
+
+
+_CHANGING, _UNCHANGED = -2, -1  # the others are positions in a list of reasons
+
+
+def _of_action(change: BulkChange, action: Action) -> Preview:
+    reasons = refusals(action)
+    cases = [
+        When(condition, then=Value(number))
+        for number, (_reason, condition) in enumerate(reasons)
+    ]
+    if status := NOTHING_TO_DO.get(action.verb):
+        cases.insert(0, When(status=status, then=Value(_UNCHANGED)))
+    outcome = Case(*cases, default=Value(_CHANGING), output_field=IntegerField())
+    images = selected(change).annotate(outcome=outcome)
+    counts = dict(images.values_list("outcome").annotate(Count("pk")).order_by())
+    ordered = images.order_by("created_at", "pk")
+    refused = [
+        Refused(image, str(reasons[image.outcome][0]))
+        for image in ordered.filter(outcome__gte=0)[:SHOWN]
+    ]
+    return Preview(
+        total=sum(counts.values()),
+        changing=counts.get(_CHANGING, 0),
+        unchanged=counts.get(_UNCHANGED, 0),
+        reasons={
+            str(reason): counts[number]
+            for number, (reason, _condition) in enumerate(reasons)
+            if number in counts
+        },
+        changing_images=list(ordered.filter(outcome=_CHANGING)[:SHOWN]),
+        refused_images=refused,
+    )
+
+
+def _of_edit(change: BulkChange, edit: Edit) -> Preview:
+    total = change.rows.count()
+    reasons: Counter[str] = Counter()
+    changing, refused, unchanged, checked = [], [], 0, 0
+    for image, family in _with_families(change, edit):
+        checked += 1
+        changes, reason = refusal(edit, image, family)
+        if reason:
+            reasons[reason] += 1
+            refused.append(Refused(image, reason))
+        elif is_empty(changes):
+            unchanged += 1
+        else:
+            changing.append(image)
+    return Preview(
+        total=total,
+        changing=total - unchanged - len(refused),
+        unchanged=unchanged,
+        reasons=dict(reasons.most_common()),
+        changing_images=changing[:SHOWN],
+        refused_images=refused[:SHOWN],
+        unchecked=total - checked,
+    )
+
+
+def _with_families(change: BulkChange, edit: Edit) -> Iterator[tuple[Image, str]]:
+    """Yield the first images of a draft, and the names of their families if the edit matters there."""
+    rows = change.rows.select_related("image").order_by("pk")[:CHECKED]
+    names: dict[str, str] = {}
+    if {*family_members.MANAGED} & edit.fields.keys():
+        versions = FamilyVersion.objects.filter(image__in=change.rows.values("image"))
+        names = dict(versions.values_list("image", "family__name"))
+    for row in rows:
+        yield row.image, names.get(row.image_id, "")

@@ -1,0 +1,88 @@
+"""Carry out bulk changes: change image by image, and keep a result for each.
+
+Whatever interrupts the job, it begins again with the images that have no result yet. An image that
+was changed before its result was stored is found by the event that names the bulk change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from images import errors
+from images.access import Caller
+from images.bulk.edits import EDIT, Edit, edit
+from images.bulk.verbs import VERBS, Verb
+from images.job_queue import JobKind, RunningJob
+from images.models import BulkChange, BulkResult, BulkRow, Event
+
+KIND: Final = "bulk-change"  # of jobs
+BATCH: Final = 500  # rows of one query
+
+
+def carry_out(job: RunningJob) -> Mapping[str, object]:
+    """Carry out the job of a bulk change: change its images that have no result yet."""
+    change = BulkChange.objects.get(pk=job.arguments["change"])
+    detail = {"bulk_change": str(change.pk)}
+    actor = replace(job.actor, interface=change.interface, detail=detail)
+    verb = verb_of(change)
+    found = results(change)
+    total = sum(found.values())
+    done = total - found.get(BulkResult.PLANNED, 0)
+    for row in _planned(change):
+        job.progress(done, total)
+        row.result, row.error = _outcome(verb, row, actor, change.reason)
+        row.save(update_fields=["result", "error"])
+        done += 1
+    job.progress(done, total)
+    BulkChange.objects.filter(pk=change.pk).update(finished_at=timezone.now())
+    return {"change": str(change.pk), **results(change)}
+
+
+def verb_of(change: BulkChange) -> Verb:
+    """Return the function that a bulk change calls for each of its images."""
+    if change.verb == EDIT:
+        return partial(edit, Edit.of(change.edit))
+    return VERBS[change.verb]
+
+
+def results(change: BulkChange) -> dict[str, int]:
+    """Return the number of images of a bulk change by result. One query."""
+    counts = change.rows.values_list("result").annotate(Count("pk")).order_by()
+    return {str(result): number for result, number in counts}
+
+
+def _planned(change: BulkChange) -> Iterator[BulkRow]:
+    """Yield the rows without a result, in their order."""
+    planned = change.rows.filter(result=BulkResult.PLANNED).order_by("pk")
+    last = 0
+    while batch := list(planned.filter(pk__gt=last)[:BATCH]):
+        yield from batch
+        last = batch[-1].pk
+
+
+def _outcome(
+    verb: Verb, row: BulkRow, actor: Caller, reason: str
+) -> tuple[BulkResult, str]:
+    """Change the image of a row; return the result, and the reason if it was refused."""
+    refusal = ""
+    try:
+        verb(row.image_id, actor, reason)
+    except (errors.LeaseExpired, errors.ServerStopping):
+        raise
+    except errors.ImageError as error:
+        refusal = error.for_operator()
+    # The verb can have changed the image in an earlier attempt, and can have had nothing to change.
+    events = Event.objects.filter(image=row.image_id)
+    if events.filter(detail__bulk_change=actor.detail["bulk_change"]).exists():
+        return BulkResult.DONE, ""
+    return (BulkResult.REFUSED, refusal) if refusal else (BulkResult.UNCHANGED, "")
+
+
+JOB: Final = JobKind(KIND, carry_out, _("Bulk change"), unit="images")
