@@ -5,28 +5,35 @@ No query counts all images, and the number of queries does not depend on the pag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from imagecatalog.identity.models import Project
-from images.admin import formatting
+from images import errors
+from images.admin import formatting, list_options, view_counts
 from images.admin.actions import get_caller
-from images.admin.filters import EMPTY, UNLISTED, VIEWS, FilterForm
+from images.admin.filters import COUNTED_VIEWS, EMPTY, UNLISTED, VIEWS, FilterForm
 from images.models import (
+    TRANSIENT_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
     Transfer,
     TransferStatus,
 )
+from images.operations.overview import WITHOUT_DATA
+from images.transfers.heartbeat import is_silent
 
 COUNTED = 10_000  # images; for longer lists the page says "more than"
 
@@ -52,11 +59,29 @@ class ImageList(ChangeList):
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Image]:
         """Return the images that match the search and the filters; none if a filter is invalid."""
+        self.list_per_page = list_options.chosen(request).page_size
+        self._read_sort()
         self.form = FilterForm(self.params, caller=get_caller(request))
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
+            self._in_all_views = images.none()
             return images.none()
+        self._in_all_views = images.filter(self.form.filters())
         return images.filter(self.form.condition())
+
+    def _read_sort(self) -> None:
+        """Replace the parameter ``sort`` of a saved filter, which names columns, by Django's own."""
+        words = self.params.pop(list_options.SORT, "")
+        self.filter_params.pop(list_options.SORT, None)
+        numbers = []
+        for word in filter(None, words.split(",")):
+            name = word.removeprefix("-")
+            if name in self.list_display:
+                sign = "-" if word != name else ""
+                numbers.append(f"{sign}{self.list_display.index(name)}")
+        if numbers:
+            self.params[ORDER_VAR] = ".".join(numbers)
+            self.filter_params[ORDER_VAR] = [self.params[ORDER_VAR]]
 
     def apply_select_related(self, qs: QuerySet[Image]) -> QuerySet[Image]:
         """Return the query unchanged: the list needs no values of joined tables."""
@@ -66,9 +91,63 @@ class ImageList(ChangeList):
         """Load the images of the current page, with all values that the list shows."""
         super().get_results(request)
         self.result_list = list(self.result_list)
-        prefetch(self.result_list)
+        prefetch(self.result_list, problems="problem" in self.list_display)
+        self.saved = list_options.saved_filters(request)
+        self.options = list_options.chosen(request)
+        first = (self.page_num - 1) * self.list_per_page
+        for position, image in enumerate(self.result_list, first):
+            url = reverse("admin:images_image_change", args=[image.pk])
+            kept = {"_changelist_filters": self.query_string, "at": str(position)}
+            image.url = f"{url}?{urlencode(kept)}"
 
     # For the template
+
+    @cached_property
+    def query_string(self) -> str:
+        """The query of the list's URL, without the page and without ``?``."""
+        return self.get_query_string()[1:]
+
+    @property
+    def saved_query(self) -> str:
+        """The query of the list's URL as it is saved: columns to sort by are named."""
+        ordering = self.get_ordering_field_columns().items()
+        names = [
+            f"{'-' if way == 'desc' else ''}{self.list_display[number]}"
+            for number, way in ordering
+            if ORDER_VAR in self.params and number < len(self.list_display)
+        ]
+        sort = {list_options.SORT: ",".join(names) or None, ORDER_VAR: None}
+        return self.get_query_string(sort)[1:]
+
+    @property
+    def unordered_query(self) -> str:
+        """The query of the list's URL without the columns to sort by, whose numbers can change."""
+        return self.get_query_string({ORDER_VAR: None})[1:]
+
+    @property
+    def saved_links(self) -> list[dict[str, Any]]:
+        """The user's saved filters: name, URL, and whether the list is just that."""
+        return [
+            {
+                "name": row.name,
+                "url": f"?{row.query}",
+                "current": row.query == self.saved_query,
+            }
+            for row in self.saved
+        ]
+
+    @property
+    def column_choices(self) -> list[dict[str, Any]]:
+        """The columns that the user can choose: name, title, and whether it is chosen."""
+        return [
+            {"name": name, "title": title, "chosen": name in self.options.columns}
+            for name, title in list_options.COLUMNS.items()
+        ]
+
+    @property
+    def page_sizes(self) -> tuple[int, ...]:
+        """The numbers of rows that the user can choose."""
+        return list_options.PAGE_SIZES
 
     @property
     def capped(self) -> bool:
@@ -79,33 +158,50 @@ class ImageList(ChangeList):
     def tabs(self) -> list[dict[str, Any]]:
         """The saved views of the list (such as "Trash"), which the page shows as tabs above it.
 
-        Each tab has its title, its URL, and whether it is the current view.
+        Each tab has its title, its URL, the number of its images, and whether it is the current
+        view. Tabs keep the search and the filters.
         """
         shown = self.params.get("view", "")
+        counts = self._counts()
         return [
             {
                 "title": title,
-                "url": f"?{urlencode({'view': name})}" if name else "?",
+                "url": self.get_query_string({"view": name or None}),
+                "count": view_counts.shown(counts[name]) if name in counts else "",
                 "current": name == shown,
             }
             for name, (title, _condition) in VIEWS.items()
             if name not in UNLISTED or name == shown
         ]
 
+    def _counts(self) -> dict[str, int]:
+        """Return the number of images in each view that match the search and the filters."""
+        if self.form.errors:
+            return {}
+        return view_counts.count(
+            {
+                name: self._in_all_views.filter(COUNTED_VIEWS.get(name, condition)())
+                for name, (_title, condition) in VIEWS.items()
+                if name not in UNLISTED
+            }
+        )
+
     @property
     def chips(self) -> list[dict[str, str]]:
-        """The filters that are set, which the page shows above the list.
+        """The search and the filters that are set, which the page shows above the list.
 
-        Each has its label, its value, and the URL of the list without this filter.
+        Each has its label, its value, and the URL of the list without it.
         """
-        return [
-            {
-                "label": str(self.form.fields[name].label),
-                "value": self._shown(name),
-                "url": self.get_query_string(remove=[name]),
-            }
-            for name in self.form.fields
+        found = [
+            {"name": name, "label": str(field.label), "value": self._shown(name)}
+            for name, field in self.form.fields.items()
             if name != "view" and self.params.get(name)
+        ]
+        if self.query:
+            found.insert(0, {"name": "q", "label": _("Search"), "value": self.query})
+        return [
+            chip | {"url": self.get_query_string({chip["name"]: None})}
+            for chip in found
         ]
 
     def _shown(self, name: str) -> str:
@@ -114,9 +210,30 @@ class ImageList(ChangeList):
         return str(dict(choices).get(value, value))
 
     @property
+    def kept_names(self) -> list[tuple[str, str]]:
+        """The parameters of the URL that the form of the filters has no field for: (name, value)."""
+        names = ("view", "bulk", ORDER_VAR)
+        return [(name, self.params[name]) for name in names if self.params.get(name)]
+
+    @property
+    def filters_open(self) -> bool:
+        """Whether the page shows the fields of the filters: one of them is set."""
+        return any(self.params.get(it.name) for it in self.form.visible_fields())
+
+    @property
+    def clear_url(self) -> str:
+        """The URL of the view without a search and filters, in the same order."""
+        kept = {
+            name: self.params[name]
+            for name in ("view", ORDER_VAR)
+            if self.params.get(name)
+        }
+        return f"?{urlencode(kept)}"
+
+    @property
     def narrowed(self) -> bool:
         """Whether the list is restricted by a search text or a filter."""
-        return bool(self.query or self.chips)
+        return bool(self.chips)
 
     @property
     def pristine(self) -> bool:
@@ -135,35 +252,66 @@ class ImageList(ChangeList):
             return _(
                 "More than %(count)s images. Narrow the filters to see an exact count."
             ) % {"count": f"{COUNTED:,}"}
-        if self.result_count == 1:
-            return _("1 image")
-        return _("%(count)s images") % {"count": f"{self.result_count:,}"}
+        return formatting.images(self.result_count)
 
 
-def prefetch(images: list[Image]) -> None:
+def prefetch(images: list[Image], *, problems: bool = False) -> None:
     """Set attributes of each image: the values that lists show. Three queries for all images.
 
     The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
-    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name) and
-    ``badge`` (the status as HTML).
+    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name),
+    ``badge`` (the status as HTML) and ``problem`` (what is wrong with the image; why its last
+    transfer failed is a part of it with ``problems``, which takes one more query).
     """
     ids = [image.pk for image in images]
-    copies: dict[str, list[str]] = {}
+    copies: dict[str, list[ImageLocation]] = {}
     locations = ImageLocation.objects.filter(Q(image__in=ids)).exclude(
         status=LocationStatus.DELETED
     )
-    for image_id, store in locations.order_by("pk").values_list("image", "store"):
-        copies.setdefault(image_id, []).append(store)
+    for location in locations.order_by("pk").only(
+        "image", "store", "damage", "verified_at"
+    ):
+        copies.setdefault(location.image_id, []).append(location)
     running = Transfer.objects.filter(image__in=ids, status=TransferStatus.RUNNING)
     transfers = {transfer.image_id: transfer for transfer in running}
     names = project_names({image.owner for image in images if image.owner})
+    failures = _failures(ids) if problems else {}
     for image in images:
-        image.copies = copies.get(image.pk, [])  # type: ignore[attr-defined]
+        found = copies.get(image.pk, [])
+        image.copies = [location.store for location in found]  # type: ignore[attr-defined]
         image.transfer = transfers.get(image.pk)  # type: ignore[attr-defined]
         image.shown_size = formatting.size(image.size)  # type: ignore[attr-defined]
         image.title = formatting.title(image)  # type: ignore[attr-defined]
         image.badge = formatting.badge(image.status)  # type: ignore[attr-defined]
         image.owner_name = names.get(image.owner or "", image.owner)  # type: ignore[attr-defined]
+        image.problem = [*_problems(image, found, failures.get(image.pk))]  # type: ignore[attr-defined]
+
+
+def _problems(
+    image: Image, locations: list[ImageLocation], failure: tuple[str, datetime] | None
+) -> Iterator[tuple[str, datetime | None]]:
+    """Yield what is wrong with an image, as a sentence and its time, if that is known."""
+    for location in locations:
+        if location.damage:
+            words = {"store": location.store, "damage": location.damage}
+            yield _("In store %(store)s: %(damage)s") % words, location.verified_at
+    transfer = image.transfer  # type: ignore[attr-defined]
+    if image.status in WITHOUT_DATA and failure:
+        yield failure
+    if image.status in TRANSIENT_STATUSES and transfer is None:
+        yield _("No transfer is running."), None
+    elif transfer is not None and is_silent(transfer):
+        yield _("The transfer shows no activity."), transfer.heartbeat_at
+
+
+def _failures(ids: list[str]) -> dict[str, tuple[str, datetime]]:
+    """Return why the last transfer of images has failed, and when, by the id of the image. One query."""
+    ended = Transfer.objects.filter(image__in=ids, status=TransferStatus.FAILED)
+    ended = ended.exclude(error_code=errors.Gone.code).order_by(
+        "ended_at", "started_at"
+    )
+    rows = ended.values_list("image", "error", "error_code", "ended_at")
+    return {image: (error or code, at) for image, error, code, at in rows if at}
 
 
 def project_names(ids: set[str]) -> dict[str, str]:

@@ -9,11 +9,18 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+)
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -21,8 +28,10 @@ from images.admin import (
     action_views,
     add_views,
     bulk_views,
+    export,
     formatting,
     image_page,
+    list_options,
     location_views,
     members,
     polling,
@@ -37,26 +46,25 @@ from images.bulk.edits import EDIT
 from images.models import Image
 from images.operations import overview
 
-ACTIVE = ("age", "progress")
-IN_TRASH = ("trash_age", "scrub_age")  # columns of the trash, instead of ACTIVE
+# Columns that a view has besides those that the user has chosen, or instead of some of them.
+IN_TRASH = ("trash_age", "scrub_age")
+NOT_IN_TRASH = {"age", "progress"}
+WITH_PROBLEMS = {"failed", "failed-today", "stuck", "damaged"}  # views
 
 
 class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The admin pages of images: the list, the page of an image, and the pages of actions."""
 
-    list_display = (
+    list_display_links = None
+    sortable_by = (
         "status_badge",
         "named",
-        "owner_shown",
         "visibility",
-        "format",
         "size_shown",
         "age",
-        "stored",
-        "progress",
+        "changed",
+        "trash_age",
     )
-    list_display_links = None
-    sortable_by = ("named", "age")
     ordering = ("-created_at",)
     search_fields = ("name",)  # enables the search of get_search_results
     search_help_text = _(
@@ -76,11 +84,40 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ImageList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns of the list; the view "Trash" has two other columns."""
-        columns = self.list_display
-        if request.GET.get("view") == "trash":
-            return (*[name for name in columns if name not in ACTIVE], *IN_TRASH)
-        return columns
+        """Return the names of the columns of the list: those that the user has chosen, and the view's."""
+        columns = list_options.chosen(request).columns
+        view = request.GET.get("view")
+        if view == "trash":
+            columns = tuple(name for name in columns if name not in NOT_IN_TRASH)
+            columns += IN_TRASH
+        if view in WITH_PROBLEMS and "problem" not in columns:
+            columns += ("problem",)
+        return ("status_badge", "named", *columns)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the list; a query with empty parameters is redirected to the query without them."""
+        given = [
+            (name, value) for name, values in request.GET.lists() for value in values
+        ]
+        kept = [(name, value) for name, value in given if value]
+        if request.method == "GET" and kept != given:
+            return HttpResponseRedirect(f"?{urlencode(kept)}")
+        return super().changelist_view(request, extra_context)
+
+    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """Return all images that match the query of the list as a file: ``csv`` or ``json``.
+
+        Raises Http404 for another kind. Filters that are invalid lead back to the list.
+        """
+        require(request)
+        if kind not in export.KINDS:
+            raise Http404(_("The list is exported as csv or json."))
+        images: Any = self.get_changelist_instance(request)
+        if images.form.errors:
+            return HttpResponseRedirect(f"../../?{request.GET.urlencode()}")
+        return export.response(images.queryset, kind)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
@@ -110,7 +147,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             % {"name": f"{formatting.title(image)} ({image.pk})"},
         )
 
-    @admin.display(description=_("status"))
+    @admin.display(description=_("status"), ordering="status")
     def status_badge(self, image: Image) -> str:
         """Return the status as a coloured label in HTML.
 
@@ -124,8 +161,8 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def named(self, image: Image) -> str:
         """Return the name as a link to the image's page, with id and labels such as "protected"."""
         return format_html(
-            '<a href="{}">{}</a><br><code class="id">{}</code>{}',
-            reverse("admin:images_image_change", args=[image.pk]),
+            '<a href="{}"><bdi>{}</bdi></a><br><code class="id">{}</code>{}',
+            image.url,  # type: ignore[attr-defined]
             formatting.title(image),
             image.pk,
             self._marks(image),
@@ -156,7 +193,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         parts = [image.disk_format, image.container_format]
         return " / ".join(part for part in parts if part) or "–"
 
-    @admin.display(description=_("size"))
+    @admin.display(description=_("size"), ordering=F("size").asc(nulls_first=True))
     def size_shown(self, image: Image) -> str:
         """Return the size of the data with a suitable unit."""
         return formatting.size(image.size)
@@ -165,6 +202,35 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def age(self, image: Image) -> str:
         """Return how long ago the image was created, as HTML."""
         return formatting.ago(image.created_at)
+
+    @admin.display(description=_("changed"), ordering="updated_at")
+    def changed(self, image: Image) -> str:
+        """Return how long ago the image was changed, as HTML."""
+        return formatting.ago(image.updated_at)
+
+    @admin.display(description=_("tags"))
+    def tags_shown(self, image: Image) -> SafeString | str:
+        """Return the tags of the image, as HTML."""
+        tags = ((tag,) for tag in image.tags)
+        return (
+            format_html_join(" ", '<span class="mark"><bdi>{}</bdi></span>', tags)
+            or "–"
+        )
+
+    @admin.display(description=_("operating system"))
+    def system(self, image: Image) -> str:
+        """Return the operating system that the properties name, such as "debian 13"."""
+        names = ("os_distro", "os_version", "architecture")
+        return " ".join(filter(None, map(image.properties.get, names))) or "–"
+
+    @admin.display(description=_("problem"))
+    def problem(self, image: Image) -> SafeString | str:
+        """Return why the last transfer of the image failed, or what is damaged, as HTML."""
+        lines = (
+            (text, formatting.ago(at) if at else "")
+            for text, at in image.problem  # type: ignore[attr-defined]
+        )
+        return format_html_join("", "<p>{} {}</p>", lines) or "–"
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:
@@ -177,7 +243,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the progress of the running transfer, as HTML; – if none is running."""
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
-    @admin.display(description=_("deleted"))
+    @admin.display(description=_("deleted"), ordering="deleted_at")
     def trash_age(self, image: Image) -> str:
         """Return how long ago the image was moved to the trash, as HTML."""
         return formatting.ago(image.deleted_at)
@@ -196,7 +262,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the URLs of all pages about images."""
 
         def route(
-            rule: str, view: Callable[..., HttpResponse], name: str
+            rule: str, view: Callable[..., HttpResponseBase], name: str
         ) -> URLPattern:
             wrapped = self.admin_site.admin_view(view)
             return path(rule, wrapped, name=f"images_image_{name}")
@@ -204,6 +270,9 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         urls = [
             route("live/", polling.images, "live"),
             route("bulk/<uuid:change_id>/", bulk_views.show, "bulk"),
+            route("export/<str:kind>/", self.export, "export"),
+            route("options/", list_options.choose, "list_options"),
+            route("saved/", list_options.save, "save_filter"),
             route("<str:image_id>/live/", polling.image, "live_one"),
             route("<str:image_id>/upload/", upload.show, "upload"),
             route("<str:image_id>/move/<str:verb>/", action_views.run_on_one, "move"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from images.models.admin_list import ListOptions, SavedFilter
 from images.models.backup_report import BackupReport
 from images.models.bulk import BulkChange, BulkResult, BulkRow
 from images.models.edges import EDGES, Edge
@@ -91,6 +92,7 @@ __all__ = [
     "ImportMethod",
     "Job",
     "JobStatus",
+    "ListOptions",
     "LocationStatus",
     "Member",
     "MemberStatus",
@@ -113,6 +115,7 @@ __all__ = [
     "RetentionDecision",
     "RetentionPolicy",
     "RetentionRun",
+    "SavedFilter",
     "SharedImages",
     "ShippedNamespace",
     "Statistics",

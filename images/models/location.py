@@ -81,6 +81,12 @@ class ImageLocation(FSMModelMixin, models.Model):
                 name="location_damaged",
                 condition=Q(status="active") & ~Q(damage=""),
             ),
+            # The copies that were never verified.
+            models.Index(
+                fields=["image"],
+                name="location_unverified",
+                condition=Q(status="active", verified_at=None),
+            ),
             # The copies to verify, least recently verified first.
             models.Index(
                 Coalesce("verified_at", "created_at"),

@@ -24,7 +24,7 @@ GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext"}
 # Lines for machines, and names that are data.
 NOT_FOR_READING = {"snippets.py", "roles.py"}
 # Names of algorithms, files and folders, which are the same in every language.
-NAMES = {"SHA-256", "SHA-512", "SHA256SUMS", "current/"}
+NAMES = {"CSV", "JSON", "SHA-256", "SHA-512", "SHA256SUMS", "current/"}
 
 
 # Python

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -14,8 +17,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagecatalog.identity.models import Project
-from images.admin import changelist
-from images.models import Image, Transfer, TransferStatus
+from images.admin import changelist, export, list_options, view_counts
+from images.models import (
+    Image,
+    ListOptions,
+    SavedFilter,
+    Transfer,
+    TransferStatus,
+)
 from tests.admin.conftest import LIST
 
 MakeImage = Callable[..., Image]
@@ -24,8 +33,13 @@ CHECKSUM = "8a6cc7ec5a4ae8ee0b1c7e1fd7d1d5c1"
 
 def shown(client: Client, query: str = "") -> set[str]:
     """The names of the images that the list shows."""
-    page = client.get(LIST + query).content.decode()
-    return set(re.findall(r'/change/">([^<]+)</a><br>', page))
+    page = client.get(LIST + query, follow=True).content.decode()
+    return set(names(page))
+
+
+def names(page: str) -> list[str]:
+    """The names of the images in a list, in their order."""
+    return re.findall(r'/change/[^"]*"><bdi>([^<]+)</bdi></a><br>', page)
 
 
 def failed(image: Image, code: str = "body-incomplete", hours: int = 0) -> None:
@@ -246,6 +260,19 @@ def test_a_filter_that_is_not_understood_shows_nothing_and_says_so(
     assert "disk" not in page
 
 
+def test_a_view_that_does_not_exist_is_named(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="disk")
+
+    page = unescape(root.get(f"{LIST}?view=nosuch").content.decode())
+
+    assert "There is no view “nosuch”." in page
+    assert "0 images" not in page
+    assert "No images match" not in page
+    assert "Correct the filters" in page
+
+
 def test_more_than_are_counted_are_said_to_be_more(
     root: Client, make_image: MakeImage, monkeypatch: Any
 ) -> None:
@@ -253,7 +280,23 @@ def test_more_than_are_counted_are_said_to_be_more(
     for _ in range(3):
         make_image("active")
 
-    assert "More than 2 images" in root.get(LIST).content.decode()
+    page = root.get(LIST).content.decode()
+    assert "More than 2 images" in page
+    assert "2 images\n" not in page
+    assert not re.search("(Select all|All) [0-9]", page)
+
+
+def test_all_that_match_are_offered_by_their_number(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_options, "PAGE_SIZES", (2,))
+    for _ in range(3):
+        make_image("active")
+
+    page = root.get(LIST).content.decode()
+
+    assert "Select all 3 images" in page
+    assert "All 3 selected" in page
 
 
 def test_names_are_sorted_with_the_nameless_first(
@@ -264,7 +307,7 @@ def test_names_are_sorted_with_the_nameless_first(
 
     page = root.get(f"{LIST}?o=2").content.decode()
 
-    assert re.findall(r'/change/">([^<]+)</a><br>', page) == ["unnamed image", "a", "b"]
+    assert names(page) == ["unnamed image", "a", "b"]
 
 
 def test_a_project_is_shown_by_its_name(root: Client, make_image: MakeImage) -> None:
@@ -307,7 +350,302 @@ def test_the_list_asks_as_often_for_many_as_for_few(
     searches = (
         3 if "q=" in query else 0
     )  # for projects, the index, and the few it finds
-    assert len(queries) <= 8 + searches, [it["sql"][:150] for it in queries]
+    assert len(queries) <= 12 + searches, [it["sql"][:150] for it in queries]
     assert not any(
         "COUNT(*)" in it["sql"] and "LIMIT" not in it["sql"] for it in queries
     )
+
+
+# Tabs
+
+
+def tabs(client: Client, query: str = "") -> dict[str, tuple[str, str]]:
+    """The tabs of the list: title -> (URL, count)."""
+    found = client.get(LIST + query).context["cl"].tabs
+    return {str(tab["title"]): (tab["url"], tab["count"]) for tab in found}
+
+
+def test_tabs_count_their_images(root: Client, all_kinds: dict[str, Image]) -> None:
+    counts = {title: count for title, (_url, count) in tabs(root).items()}
+
+    assert counts == {
+        "All": "7",
+        "In progress": "2",
+        "Stuck": "1",
+        "Failed": "2",
+        "Without data": "3",
+        "Unverified": "1",
+        "Damaged": "1",
+        "Trash": "1",
+        "Deleted": "1",
+    }
+
+
+def test_tabs_keep_the_search_and_the_filters_and_count_with_them(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="ubuntu", tags=["x"])
+    make_image("pending_delete", name="ubuntu", tags=["x"])
+    make_image("pending_delete", name="ubuntu")
+
+    found = tabs(root, "?q=ubuntu&tag=x&o=2&p=1")
+
+    assert found["Trash"] == ("?o=2&q=ubuntu&tag=x&view=trash", "1")
+    assert found["All"] == ("?o=2&q=ubuntu&tag=x", "1")
+    assert tabs(root, "?q=ubuntu&view=trash")["All"] == ("?q=ubuntu", "1")
+
+
+def test_a_tab_with_very_many_images_says_so(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_counts, "COUNTED", 1)
+    make_image("active")
+    make_image("active")
+
+    assert tabs(root)["All"][1] == "1+"
+
+
+# The address
+
+
+def test_empty_parameters_are_taken_out_of_the_address(root: Client) -> None:
+    response = root.get(f"{LIST}?q=&status=&tag=a%26b&owner=&tag=c")
+
+    assert response.status_code == 302
+    assert response.headers["Location"] == "?tag=a%26b&tag=c"
+
+
+def test_a_search_is_a_chip_and_can_be_cleared_with_the_filters(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="one")
+
+    page = root.get(f"{LIST}?q=nothing&tag=x&view=unverified&o=2")
+
+    chips = {chip["label"]: chip["url"] for chip in page.context["cl"].chips}
+    assert chips == {
+        "Search": "?o=2&tag=x&view=unverified",
+        "Tag": "?o=2&q=nothing&view=unverified",
+    }
+    assert page.context["cl"].clear_url == "?view=unverified&o=2"
+
+
+def test_a_search_keeps_the_view_and_the_order(root: Client) -> None:
+    page = root.get(f"{LIST}?view=trash&o=2").content.decode()
+
+    form = page.split('id="changelist-search"')[1].split("</form>")[0]
+    assert '<input type="hidden" name="view" value="trash">' in form
+    assert '<input type="hidden" name="o" value="2">' in form
+
+
+def test_the_link_to_an_image_names_the_list_and_the_position(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", tags=["x"])
+    image = make_image("active", tags=["x"])
+
+    page = unescape(root.get(f"{LIST}?tag=x&o=-2").content.decode())
+
+    filters = "_changelist_filters=o%3D-2%26tag%3Dx"
+    assert f"{LIST}{image.pk}/change/?{filters}&at=" in page
+
+
+# Columns and order
+
+
+def test_a_user_chooses_columns_and_the_number_of_rows(
+    root: Client, make_image: MakeImage, signed_in: Callable[..., Client]
+) -> None:
+    make_image(
+        "active",
+        tags=["golden"],
+        properties={"os_distro": "debian", "os_version": "13"},
+    )
+    assert "golden" not in root.get(LIST).content.decode()
+
+    form = {
+        "column": ["tags_shown", "system", "nonsense"],
+        "page_size": "50",
+        "query": "tag=golden",
+    }
+    response = root.post(f"{LIST}options/", form)
+
+    assert response.headers["Location"] == f"{LIST}?tag=golden"
+    page = root.get(LIST)
+    assert "golden" in page.content.decode()
+    assert "debian 13" in page.content.decode()
+    assert page.context["cl"].list_per_page == 50
+    assert "field-owner_shown" not in page.content.decode()
+    other = signed_in("viewer").get(LIST)
+    assert "field-owner_shown" in other.content.decode()
+    assert other.context["cl"].list_per_page == 25
+
+
+def test_a_choice_that_is_none_is_the_default(root: Client) -> None:
+    root.post(f"{LIST}options/", {"page_size": "1000000", "query": "%00%ff&&=;"})
+
+    assert ListOptions.objects.get().page_size == 25
+    assert root.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "first"),
+    [
+        ("size_shown", {"size": 9}, "-"),
+        ("status_badge", {"status": "active"}, ""),
+        ("changed", {"updated_at": "2030-01-01T00:00Z"}, "-"),
+        ("visibility", {"visibility": "community"}, ""),
+    ],
+)
+def test_the_list_is_sorted_by_a_column(
+    root: Client, make_image: MakeImage, column: str, value: dict[str, Any], first: str
+) -> None:
+    root.post(f"{LIST}options/", {"column": list(list_options.COLUMNS)})
+    make_image("queued", name="a")
+    wanted = make_image("queued", name="wanted")
+    make_image("queued", name="b")
+    Image.objects.exclude(pk=wanted.pk).update(
+        size=None, updated_at="2020-01-01T00:00Z"
+    )
+    Image.objects.filter(pk=wanted.pk).update(**value)
+
+    page = root.get(f"{LIST}?sort={first}{column}").content.decode()
+
+    assert names(page)[0] == "wanted"
+
+
+def test_the_trash_is_sorted_by_the_time_of_deletion(
+    root: Client, make_image: MakeImage
+) -> None:
+    for day, name in ((2, "b"), (1, "a"), (3, "c")):
+        image = make_image("pending_delete", name=name)
+        Image.objects.filter(pk=image.pk).update(deleted_at=f"2026-01-0{day}T00:00Z")
+
+    page = root.get(f"{LIST}?view=trash&sort=-trash_age").content.decode()
+
+    assert names(page) == ["c", "b", "a"]
+
+
+def test_the_views_of_what_failed_say_why(
+    root: Client, all_kinds: dict[str, Image]
+) -> None:
+    failures = root.get(f"{LIST}?view=failed").content.decode()
+    damaged = root.get(f"{LIST}?view=damaged").content.decode()
+    stuck = root.get(f"{LIST}?view=stuck").content.decode()
+
+    assert "It broke off." in failures
+    assert "In store local: other bytes" in damaged
+    assert "The transfer shows no activity." in stuck
+    assert "It broke off." not in root.get(LIST).content.decode()
+
+
+# Saved filters
+
+
+def test_a_user_saves_the_filters_of_the_list_and_removes_them(
+    root: Client, make_image: MakeImage, signed_in: Callable[..., Client]
+) -> None:
+    make_image("active", name="one", tags=["x"], size=1)
+    make_image("active", name="two", tags=["x"], size=2)
+    make_image("active", name="three")
+    query = root.get(f"{LIST}?tag=x&sort=-size_shown").context["cl"].saved_query
+    assert query == "sort=-size_shown&tag=x"
+
+    root.post(f"{LIST}saved/", {"name": "mine", "query": query})
+
+    page = root.get(LIST)
+    (link,) = page.context["cl"].saved_links
+    assert (link["name"], link["current"]) == ("mine", False)
+    # The number of a column changes with the choice of columns, and its name does not.
+    root.post(f"{LIST}options/", {"column": ["size_shown"]})
+    opened = root.get(LIST + link["url"])
+    assert names(opened.content.decode()) == ["two", "one"]
+    assert opened.context["cl"].saved_links[0]["current"]
+    assert not signed_in("viewer").get(LIST).context["cl"].saved_links
+
+    root.post(f"{LIST}saved/", {"remove": "mine", "query": query})
+    assert not SavedFilter.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ({"name": " ", "query": "tag=x"}, "Enter a name"),
+        ({"name": "n" * 65, "query": "tag=x"}, "Enter a name"),
+        ({"name": "n", "query": "tag=" + "x" * 2000}, "too long to be saved"),
+    ],
+)
+def test_a_filter_that_cannot_be_saved_is_refused_with_a_sentence(
+    root: Client, form: dict[str, str], sentence: str
+) -> None:
+    page = root.post(f"{LIST}saved/", form, follow=True).content.decode()
+
+    assert sentence in page
+    assert not SavedFilter.objects.exists()
+
+
+def test_a_user_has_a_limited_number_of_saved_filters(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_options, "MOST_FILTERS", 1)
+    root.post(f"{LIST}saved/", {"name": "first", "query": ""})
+
+    page = root.post(f"{LIST}saved/", {"name": "second", "query": ""}, follow=True)
+
+    assert "You have 1 saved filters" in page.content.decode()
+    assert SavedFilter.objects.get().name == "first"
+
+
+# Export
+
+
+def exported(client: Client, kind: str, query: str = "") -> str:
+    response = client.get(f"{LIST}export/{kind}/{query}")
+    assert response.status_code == 200
+    assert response.streaming
+    return b"".join(response.streaming_content).decode()
+
+
+def test_the_list_is_exported_as_it_is_filtered(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "BATCH", 2)
+    Project.objects.create(id="project-a", name="laboratory")
+    for number in range(5):
+        make_image("active", name=f"disk {number}", tags=["x"], properties={"a": "ü"})
+    make_image("active", name="another")
+    make_image("pending_delete", name="trashed", tags=["x"])
+
+    rows = json.loads(exported(root, "json", "?tag=x"))
+    lines = list(csv.DictReader(exported(root, "csv", "?tag=x").splitlines()))
+
+    wanted = [f"disk {number}" for number in (4, 3, 2, 1, 0)]
+    assert [row["name"] for row in rows] == [row["name"] for row in lines] == wanted
+    assert rows[0]["tags"] == ["x"]
+    assert rows[0]["stores"] == ["local"]
+    assert lines[0]["properties"] == '{"a": "ü"}'
+    assert lines[0]["owner_name"] == rows[0]["owner_name"] == "laboratory"
+
+
+def test_an_empty_export_is_a_document_too(root: Client) -> None:
+    assert json.loads(exported(root, "json")) == []
+    assert len(exported(root, "csv").splitlines()) == 1
+
+
+def test_a_name_is_no_formula_of_a_spreadsheet(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="=1+1")
+
+    (row,) = csv.DictReader(exported(root, "csv").splitlines())
+
+    assert row["name"] == "'=1+1"
+
+
+def test_an_export_needs_the_permission_to_view_images_and_valid_filters(
+    client: Client, root: Client
+) -> None:
+    assert client.get(f"{LIST}export/csv/").status_code == 302
+    assert root.get(f"{LIST}export/xml/").status_code == 404
+    refused = root.get(f"{LIST}export/csv/?size_min=much", follow=True)
+    assert "is not a size" in refused.content.decode()

@@ -1,0 +1,39 @@
+"""The numbers of images in the views of the list, all of them in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import QuerySet
+
+from images.models import Image
+
+COUNTED: Final = 1_000  # images of each view; of longer ones the page says "1,000+"
+
+
+def count(querysets: Mapping[str, QuerySet[Image]]) -> dict[str, int]:
+    """Return the number of images in each query, by its name, at most COUNTED + 1. One statement."""
+    counts = dict.fromkeys(querysets, 0)
+    names, parts, params = [], [], list[Any]()
+    for name, images in querysets.items():
+        first = images.order_by().values("pk")[: COUNTED + 1]
+        try:
+            sql, values = first.query.sql_with_params()
+        except EmptyResultSet:
+            continue
+        names.append(name)
+        parts.append(f"(SELECT COUNT(*) FROM ({sql}) AS counted)")
+        params += values
+    if names:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(parts)}", params)
+            counts |= dict(zip(names, cursor.fetchone(), strict=True))
+    return counts
+
+
+def shown(number: int) -> str:
+    """Return a number of images as a tab shows it: ``37``, or ``1,000+``."""
+    return f"{number:,}" if number <= COUNTED else f"{COUNTED:,}+"
