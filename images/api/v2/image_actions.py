@@ -23,7 +23,7 @@ class ImageActionViewSet(ApiViewSet):
         caller = get_caller(request)
         access.get_image(caller, image_id, "deactivate")
         request_body.refuse(request._request)
-        lifecycle.deactivate(image_id, caller)
+        lifecycle.deactivate(image_id, caller, get_reason(request))
         return responses.nothing()
 
     @action(detail=False, methods=["post"])
@@ -32,7 +32,7 @@ class ImageActionViewSet(ApiViewSet):
         caller = get_caller(request)
         access.get_image(caller, image_id, "reactivate")
         request_body.refuse(request._request)
-        lifecycle.reactivate(image_id, caller)
+        lifecycle.reactivate(image_id, caller, get_reason(request))
         return responses.nothing()
 
     @action(detail=False, methods=["post"])

@@ -24,7 +24,7 @@ from images.api import serializers
 from images.api.v2 import filters, patch
 from images.api.v2.image_locations import ImageLocationViewSet
 from images.http import public_url, request_body, responses
-from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
+from images.http.views import IMAGE_UUID, ApiViewSet, get_caller, get_reason
 from images.models import Status, rows
 from images.models.rows import Row
 
@@ -101,7 +101,7 @@ class ImageViewSet(ApiViewSet):
         """Delete an image; it goes to the trash if it has data and deletion is delayed."""
         caller = get_caller(request)
         access.get_image(caller, image_id, "delete_image")
-        lifecycle.delete(image_id, caller)
+        lifecycle.delete(image_id, caller, get_reason(request))
         return responses.nothing()
 
 

@@ -48,6 +48,32 @@ def test_an_action_in_another_status_is_403(
     assert Image.objects.get().status == status
 
 
+@pytest.mark.parametrize(
+    ("status", "action"), [("active", "deactivate"), ("deactivated", "reactivate")]
+)
+def test_the_reason_of_an_action_is_in_the_history(
+    status: str, action: str, api: Any, make_image: Any
+) -> None:
+    image = make_image(status)
+    reason = "für immer".encode().decode("latin-1")
+
+    act(api.admin, image, action, HTTP_X_REASON=reason)
+
+    assert [(it.verb, it.reason) for it in Event.objects.all()] == [
+        (action, "für immer")
+    ]
+
+
+def test_the_reason_of_a_deletion_is_in_the_history(api: Any, make_image: Any) -> None:
+    image = make_image("active")
+
+    api.admin.delete(f"/v2/images/{image.pk}", HTTP_X_REASON="superseded")
+
+    assert [(it.verb, it.reason) for it in Event.objects.all()] == [
+        ("delete", "superseded")
+    ]
+
+
 @pytest.mark.parametrize("action", DONE)
 def test_an_action_takes_no_body(action: str, api: Any, make_image: Any) -> None:
     url = path(make_image("active"), action)

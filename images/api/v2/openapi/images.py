@@ -64,7 +64,12 @@ def paths() -> Document:
                 parameters=[IMAGE_ID],
                 body=_patches(),
             ),
-            "delete": _one(ImageViewSet.destroy, {204: empty()}, 409),
+            "delete": operation(
+                ImageViewSet.destroy,
+                {204: empty()},
+                (409,),
+                parameters=[IMAGE_ID, REASON],
+            ),
         },
         **_tags_and_actions(),
         **_members(),
@@ -88,23 +93,25 @@ def _one(
 def _tags_and_actions() -> Document:
     tag = [IMAGE_ID, parameter("path", "tag", NOT_EMPTY)]
     done = {204: empty()}
+    explained = [IMAGE_ID, REASON]
     return {
         f"{IMAGE}/tags/{{tag}}": {
             "put": operation(ImageTagViewSet.update, done, (409, 413), parameters=tag),
             "delete": operation(ImageTagViewSet.destroy, done, (409,), parameters=tag),
         },
         f"{IMAGE}/actions/deactivate": {
-            "post": _one(ImageActionViewSet.deactivate, done, 409)
+            "post": operation(
+                ImageActionViewSet.deactivate, done, (409,), parameters=explained
+            )
         },
         f"{IMAGE}/actions/reactivate": {
-            "post": _one(ImageActionViewSet.reactivate, done, 409)
+            "post": operation(
+                ImageActionViewSet.reactivate, done, (409,), parameters=explained
+            )
         },
         f"{IMAGE}/actions/restore": {
             "post": operation(
-                ImageActionViewSet.restore,
-                done,
-                (409, 413),
-                parameters=[IMAGE_ID, REASON],
+                ImageActionViewSet.restore, done, (409, 413), parameters=explained
             )
         },
     }
