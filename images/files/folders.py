@@ -11,9 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from images import errors
-from images.files import sidecar
+from images.files import guesses, sidecar
 from images.files.sources import (
-    EXTENSIONS,
     SCHEMES,
     Source,
     file_source,
@@ -94,7 +93,7 @@ def _entry(path: Path) -> Source | Skipped | None:
     if path.name.startswith(".") or path.suffix == PART:
         return Skipped(str(path), "it is hidden or incomplete")
     source = file_source(path, follow=False)
-    if source.extension in EXTENSIONS or os.path.lexists(sidecar.beside(path)):
+    if guesses.has_extension(path.name) or os.path.lexists(sidecar.beside(path)):
         return source
     try:
         with source.open() as opened:

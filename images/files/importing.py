@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,17 +17,15 @@ from images import (
 )
 from images.access import Caller
 from images.attributes import Changes
-from images.files import sidecar
+from images.files import guesses, sidecar
 from images.files.sidecar import Sidecar
-from images.files.sources import EXTENSIONS, Opened, Source
+from images.files.sources import Opened, Source
 from images.formats import detection
 from images.models import READABLE_STATUSES, Image, Status
 from images.stores.digests import Digests, digesting
 
 log = logging.getLogger(__name__)
 
-# File names can have characters that image names cannot: undecodable bytes, emoji, line ends.
-_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
 Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 
@@ -172,7 +169,7 @@ def _fields(
             else []
         )
     if fields.get("disk_format") is None:
-        fields["disk_format"] = _disk_format(source, head)
+        fields["disk_format"] = guesses.disk_format_of(source.file_name, head)
     if fields["disk_format"] is None:
         fields["disk_format"] = "raw"
         notes.append("its format is not recognized, raw is assumed")
@@ -187,22 +184,12 @@ def _name(source: Source) -> tuple[str, bool]:
     The second value says whether characters were replaced or removed. Raises Invalid if no name is
     left.
     """
-    stem = source.file_name
-    if source.extension in EXTENSIONS:
-        stem = stem.rpartition(".")[0] or stem
-    name = _NOT_IN_NAMES.sub("_", stem).strip()[: attributes.MAX_LENGTH]
+    name = guesses.name_of(source.file_name)
     if not name:
         raise errors.Invalid(
             "No name can be derived from the source. Give one with --name."
         )
-    return name, name != stem
-
-
-def _disk_format(source: Source, head: bytes) -> str | None:
-    known = detection.disk_format_of(head)
-    if known in attributes.DISK_FORMATS:
-        return known
-    return EXTENSIONS.get(source.extension)
+    return name, name != guesses.stem_of(source.file_name)
 
 
 def _strongest(described: Sidecar | None) -> dict[str, str]:

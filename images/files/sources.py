@@ -16,23 +16,6 @@ from images.files import sidecar
 BLOCK = 1 << 20  # bytes; the first block is enough to recognize a format
 SCHEMES = ("http://", "https://")
 
-# Disk format by file suffix; no suffix says a container format other than bare.
-EXTENSIONS = {
-    "aki": "aki",
-    "ami": "ami",
-    "ari": "ari",
-    "img": "raw",
-    "iso": "iso",
-    "ploop": "ploop",
-    "qcow2": "qcow2",
-    "raw": "raw",
-    "vdi": "vdi",
-    "vhd": "vhd",
-    "vhdx": "vhdx",
-    "vmdk": "vmdk",
-    "vpc": "vhd",
-}
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -53,11 +36,6 @@ class Source:
     file_name: str
     open: Callable[[], AbstractContextManager[Opened]]
     sidecar: Path | None = None
-
-    @property
-    def extension(self) -> str:
-        """The suffix of the file name, in lower case and without the dot."""
-        return self.file_name.rpartition(".")[2].lower()
 
 
 def file_source(path: Path, *, follow: bool) -> Source:

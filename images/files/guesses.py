@@ -1,0 +1,107 @@
+"""Guesses of an image's name and formats from the name and the first bytes of its data."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from images import attributes
+from images.formats import compressed, detection, tar
+
+# Disk format by file suffix; no suffix says a container format other than bare.
+EXTENSIONS: Final = {
+    "aki": "aki",
+    "ami": "ami",
+    "ari": "ari",
+    "img": "raw",
+    "iso": "iso",
+    "ploop": "ploop",
+    "qcow2": "qcow2",
+    "raw": "raw",
+    "vdi": "vdi",
+    "vhd": "vhd",
+    "vhdx": "vhdx",
+    "vmdk": "vmdk",
+    "vpc": "vhd",
+}
+AMBIGUOUS: Final = ("img",)  # often qcow2
+COMPRESSIONS: Final = ("bz2", "gz", "xz", "zst")
+# File names can have characters that image names cannot: undecodable bytes, emoji, line ends.
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
+
+
+class Guess(NamedTuple):
+    """The guessed values of an image; a value is empty if nothing tells it."""
+
+    name: str
+    disk_format: str
+    container_format: str
+
+
+def has_extension(file_name: str) -> bool:
+    """Return whether a file name has the suffix of a disk format."""
+    return _extension(file_name) in EXTENSIONS
+
+
+def stem_of(file_name: str) -> str:
+    """Return a file name without the suffix of a disk format."""
+    return (has_extension(file_name) and file_name.rpartition(".")[0]) or file_name
+
+
+def name_of(file_name: str) -> str:
+    """Return the name of an image whose data has this file name; empty if none is left.
+
+    It is the file name without the suffix of a disk format, and with ``_`` for each character that
+    names of images cannot have.
+    """
+    name = _NOT_IN_NAMES.sub("_", stem_of(file_name)).strip()
+    return name[: attributes.MAX_LENGTH]
+
+
+def disk_format_of(file_name: str, head: bytes) -> str | None:
+    """Return the disk format of data that begins with ``head``; None if nothing tells.
+
+    If the first bytes do not tell, the suffix of the file name does.
+    """
+    known = detection.disk_format_of(head)
+    if known in attributes.DISK_FORMATS:
+        return known
+    return EXTENSIONS.get(_extension(file_name))
+
+
+def guess(file_name: str, head: bytes) -> Guess:
+    """Guess an image's values from the name of its data, and from its first bytes if they are known.
+
+    ``head`` is empty if they are not. 64 KiB are enough to recognize each format.
+    """
+    inner, is_compressed = _without_compression(file_name, head)
+    if _is_ova(file_name, head):
+        return Guess(name_of(file_name.removesuffix(".ova")), "vmdk", "ova")
+    disk_format = disk_format_of(inner, head)
+    if not head and _extension(inner) in AMBIGUOUS:
+        disk_format = None
+    container = "compressed" if is_compressed else "bare"
+    if tar.is_tar(head):
+        container = ""
+    known = disk_format in detection.INSPECTABLE or is_compressed
+    return Guess(name_of(inner), disk_format or "", container if known else "")
+
+
+def _without_compression(file_name: str, head: bytes) -> tuple[str, bool]:
+    """Return a file name without the suffix of a compression, and whether the data is compressed."""
+    inner = file_name
+    if _extension(file_name) in COMPRESSIONS:
+        inner = file_name.rpartition(".")[0]
+    if head:
+        return inner, compressed.compression_of(head) is not None
+    return inner, inner != file_name
+
+
+def _is_ova(file_name: str, head: bytes) -> bool:
+    is_named = _extension(file_name) == "ova"
+    return is_named and (not head or tar.is_tar(head))
+
+
+def _extension(file_name: str) -> str:
+    """Return the suffix of a file name, in lower case and without the dot."""
+    return file_name.rpartition(".")[2].lower()
