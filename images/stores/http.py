@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urljoin
 
@@ -117,10 +118,20 @@ def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
         return response
     response.close()
     if response.status in (404, 410):
-        raise DataMissing("The web server does not have this data.")
+        raise DataMissing(
+            f"The web server does not have this data: it responded with {_named(response.status)}."
+        )
     raise StoreError(
-        f"The web server responded with {response.status} instead of the data."
+        f"The web server responded with {_named(response.status)} instead of the data."
     )
+
+
+def _named(status: int) -> str:
+    """Return an HTTP status with its name, such as ``404 (Not Found)``."""
+    try:
+        return f"{status} ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return str(status)
 
 
 def request(

@@ -152,7 +152,10 @@ def test_what_the_request_expects_besides_is_compared_too(
         (f"{'0' * 32}  disk.raw\n", "has only the MD5 or SHA-1 of the file 'disk.raw'"),
         (b"\xff\xfe\x00", "is not text in UTF-8"),
         (bytes(checksum_file.MOST + 1), "sends a document that is too large"),
-        (None, "cannot be read. The web server does not have this data."),
+        (
+            None,
+            "cannot be read. The web server does not have this data: it responded with 404",
+        ),
     ],
 )
 def test_without_a_published_digest_nothing_is_downloaded(
