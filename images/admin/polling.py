@@ -73,10 +73,14 @@ def _ids(request: HttpRequest) -> list[UUID]:
 def state(work: Iterable[Transfer | Job], image: Image | None = None) -> str:
     """Return a text that changes when an open transfer or job begins, changes its status or ends.
 
-    The status of ``image``, if that is given, is a part of the text. Pages reload when the text
-    changes. The status of the image alone would not show that a copy to another store has ended.
+    Pages reload when the text changes. With ``image``, ``work`` are its newest transfers: the
+    status of the image is a part of the text, and so is the newest transfer, which can begin and
+    end between two polls. The status of the image alone would not show that a copy to another
+    store has ended.
     """
-    statuses = [f"{it.pk}={it.status}" for it in work if it.is_open]
+    statuses = {f"{it.pk}={it.status}" for it in work if it.is_open}
+    if image:
+        statuses |= {f"{it.pk}={it.status}" for it in [*work][:1]}
     return " ".join([*([image.status] if image else []), *sorted(statuses)])
 
 

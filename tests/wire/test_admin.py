@@ -299,6 +299,18 @@ def test_a_list_follows_what_happens(screen: Screen, api: Api, tag: str) -> None
 # One image
 
 
+def test_a_page_says_that_it_is_no_longer_updated(screen: Screen) -> None:
+    page = screen.page
+    page.goto(LIST)
+    screen.context.clear_cookies(name="sessionid")
+
+    notice = page.get_by_text("You are signed out, so this page is no longer updated.")
+    expect(notice).to_be_visible()
+    screen.shoot("signed-out")
+    sign_in = page.get_by_role("link", name="Sign in").get_attribute("href")
+    assert sign_in == f"{SIGN_IN}?next=%2Fadmin%2Fimages%2Fimage%2F"
+
+
 def test_properties_and_tags_are_edited(screen: Screen, api: Api, tag: str) -> None:
     image_id = filled(api, tag, name="before", os_type="linux")
     screen.image(image_id)
@@ -350,7 +362,7 @@ def test_an_image_is_added_without_data(screen: Screen, api: Api, tag: str) -> N
     page.get_by_role("link", name="Metadata only").click()
     page.get_by_label("Name:", exact=True).fill("reserved")
     page.get_by_label("Tags:").fill(tag)
-    page.get_by_role("button", name="Create").click()
+    page.get_by_role("button", name="Create", exact=True).click()
 
     expect(page.get_by_text("The image was created.")).to_be_visible()
     assert api.get(f"images?tag={tag}").json()["images"][0]["name"] == "reserved"

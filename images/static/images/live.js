@@ -1,11 +1,17 @@
-// Polls statuses, progress and counts, and updates the page. Without it the pages are complete but static.
+// Polls statuses, progress and counts, and updates the page. Without it the pages are complete but
+// static. A notice says when the page can no longer be updated.
 "use strict";
 (() => {
   const page = document.querySelector("[data-poll]");
   if (!page) return;
   const every = Number(page.dataset.every);
+  const LONGEST = 60_000; // ms between two attempts while polling fails
+  const LOST = 3; // failures in a row after which the notice appears
   const transient = new Set(["saving", "uploading", "importing"]);
   let failures = 0; // since the last response
+  let timer = null;
+
+  class SignedOut extends Error {}
 
   function ids() {
     const shown = page.querySelectorAll("[data-image], [data-polled]");
@@ -47,9 +53,17 @@
     showText("data-rate", work.id, work.rate);
   }
 
+  // Shows the notice for this reason, "signed-out" or "lost"; no notice for an empty reason.
+  function showNotice(reason) {
+    for (const notice of document.querySelectorAll("[data-stale]")) {
+      notice.hidden = notice.dataset.stale !== reason;
+    }
+  }
+
   async function poll() {
     const response = await fetch(url(), { headers: { Accept: "application/json" } });
-    if (!response.ok || response.redirected) throw new Error(String(response.status));
+    if (response.redirected) throw new SignedOut();
+    if (!response.ok) throw new Error(String(response.status));
     const state = await response.json();
     for (const [name, text] of Object.entries(state.live || {})) showText("data-live", name, text);
     for (const [id, image] of Object.entries(state.images || {})) showStatus(id, image);
@@ -61,21 +75,32 @@
   }
 
   async function round() {
+    window.clearTimeout(timer);
     let busy = true;
     if (!document.hidden) {
       try {
         busy = await poll();
         failures = 0;
-      } catch {
-        failures += 1; // signed out, or the service is unavailable: poll less often
+        showNotice("");
+      } catch (error) {
+        failures += 1; // poll less often
+        if (error instanceof SignedOut) showNotice("signed-out");
+        else if (failures >= LOST) showNotice("lost");
       }
     }
-    if (failures < 8) window.setTimeout(round, every * 2 ** failures * (busy ? 1 : 5));
+    const delay = every * 2 ** Math.min(failures, 8) * (busy ? 1 : 5);
+    window.clearTimeout(timer);
+    timer = window.setTimeout(round, Math.min(delay, Math.max(LONGEST, every)));
   }
 
   page.addEventListener("input", (event) => {
     const form = event.target.closest("#image_form");
     if (form) form.dataset.touched = "";
   });
-  window.setTimeout(round, every);
+  // For example after a new sign-in in another tab.
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && failures) round();
+  });
+  window.addEventListener("online", () => failures && round());
+  timer = window.setTimeout(round, every);
 })();
