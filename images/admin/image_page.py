@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from images import access, errors, history, imports, stores
+from images import access, errors, history, stores
 from images.admin import (
     add_views,
     definitions,
@@ -23,6 +23,7 @@ from images.admin import (
     polling,
     properties,
     snippets,
+    transfer_notes,
     transfer_views,
     upload,
 )
@@ -89,7 +90,6 @@ def _page(
         "upload_link": upload.link(request, image),
         "can_import": transfer_views.may_import(request, image),
         "details": _details(image),
-        "last_error": _last_error(image),
         "scrub_at": formatting.when(scrub_at) if scrub_at else "",
         "form": form,
         "editable": editable,
@@ -166,22 +166,6 @@ def _further_digests(image: Image) -> list[tuple[str, str]]:
     return [*further, (_("Verified by"), format_html("{}, {}", image.verified_by, ago))]
 
 
-def _last_error(image: Image) -> dict[str, Any] | None:
-    """Return the error of the image's last transfer, with a title for the page.
-
-    None if that transfer succeeded, or if no transfer has ended.
-    """
-    error = history.last_error(image.pk)
-    if error is None:
-        return None
-    failed = image.transfers.filter(ended_at=error["at"], error=error["error"]).first()
-    kind = formatting.kind(failed) if failed else _("Transfer")
-    title = _("%(kind)s failed:")
-    if error["code"] == errors.Gone.code:
-        title = _("%(kind)s cancelled:")
-    return error | {"title": title % {"kind": kind}}
-
-
 # Locations and transfers
 
 
@@ -242,16 +226,17 @@ def _url(location: ImageLocation) -> str:
 def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
     retries = transfer_views.may_import(request, image)
     cancelling = may(request, ACTIONS["fail"].permission)
-    sources_shown = may(request, transfer_views.IMPORTING)
     newest = polling.newest_transfers(image)
     return {
         "state": polling.state(newest, image),
+        "transfer_waits": transfer_notes.waiting(request, newest),
+        "last_error": transfer_notes.failure(request, image, newest),
         "transfers": [
             {
                 "transfer": transfer,
                 "kind": formatting.kind(transfer),
                 "badge": formatting.work_badge(transfer),
-                "source": imports.masked(transfer.source) if sources_shown else "",
+                "source": transfer_notes.source(request, transfer),
                 "bar": formatting.bar(transfer),
                 "rate": formatting.progress(transfer)["rate"],
                 "started": formatting.ago(transfer.started_at),

@@ -18,7 +18,8 @@ from images.admin.url_forms import url_field
 from images.expected_digests import HEX_DIGITS, is_digest
 from images.imports import ChecksumFile, ImportRequest
 from images.lifecycle.fetch_requests import MAX_URL
-from images.models import ImageLocation, ImportMethod, LocationStatus
+from images.models import ImageLocation, ImportMethod, LocationStatus, Transfer
+from images.transfers import targets
 
 
 class StoresForm(forms.Form):
@@ -125,6 +126,23 @@ class ImportForm(StoresForm):
 
 def _checksum_file(url: str, data_url: str) -> ChecksumFile | None:
     return ChecksumFile(url, imports.name_in(data_url)) if url else None
+
+
+def values_of(transfer: Transfer) -> dict[str, Any]:
+    """Return the values of an import form for a web download that has ended: URL, digests, stores.
+
+    The URLs lack their queries, which are not kept.
+    """
+    file = imports.checksum_file_of(transfer)
+    # With a checksum file they are what it said then.
+    digests = {} if file else {"md5": transfer.checksum} | transfer.expected_digests
+    strongest = [digests[it] for it in reversed(HEX_DIGITS) if digests.get(it)]
+    return {
+        "url": transfer.source.partition("?")[0],
+        "digest": strongest[0] if strongest else "",
+        "checksum_url": file.url.partition("?")[0] if file else "",
+        "stores": [it.store for it in targets.of(transfer)] or [transfer.store],
+    }
 
 
 class CopyForm(StoresForm):

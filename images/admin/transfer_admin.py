@@ -16,11 +16,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from images import stores
-from images.admin import formatting, polling
+from images import imports, stores
+from images.admin import formatting, polling, transfer_views
 from images.admin.actions import ACTIONS, may
 from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin
-from images.models import OPEN_STATUSES, Transfer, TransferStatus
+from images.models import OPEN_STATUSES, Status, Transfer, TransferStatus
 
 FINISHED = "finished"  # imports only: finished uploads are too many to be useful
 
@@ -105,10 +105,16 @@ class TransferAdmin(PolledAdmin):
         return [*lists, path("live/", view, name="images_transfer_live")]
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns, with links for cancelling only if the user can cancel."""
-        *columns, error = self.list_display
+        """Return the names of the columns, those for users who can cancel or import only for them."""
+        importing = may(request, transfer_views.IMPORTING)
         cancelling = may(request, ACTIONS["fail"].permission)
-        return [*columns, *(["cancel_link"] if cancelling else []), error]
+        columns = [
+            "kind_and_source" if importing and name == "kind_shown" else name
+            for name in self.list_display
+        ]
+        if cancelling:
+            columns.insert(-1, "steps" if importing else "cancel_link")
+        return columns
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         """Return the order of the list: the newest transfer first.
@@ -155,6 +161,40 @@ class TransferAdmin(PolledAdmin):
     def activity(self, transfer: Transfer) -> SafeString | str:
         """Return how long ago the transfer ended, or else had its last heartbeat, as HTML."""
         return formatting.ago(transfer.ended_at or transfer.heartbeat_at)
+
+    @admin.display(description=_("kind"))
+    def kind_and_source(self, transfer: Transfer) -> SafeString | str:
+        """Return the kind of the transfer, and the URL of its data without the query, as HTML."""
+        if not transfer.source:
+            return formatting.kind(transfer)
+        return format_html(
+            '<span>{}</span><br><code class="url">{}</code>',
+            formatting.kind(transfer),
+            imports.masked(transfer.source),
+        )
+
+    @admin.display(description=_("action"))
+    def steps(self, transfer: Transfer) -> SafeString | str:
+        """Return a button that repeats a failed web download, or a link that cancels the transfer.
+
+        The button is part of the form of the list. A URL with a query must be entered again.
+        """
+        can_repeat = transfer_views.can_retry(transfer)
+        if not can_repeat or transfer.image.status != Status.QUEUED:
+            return self.cancel_link(transfer)
+        if transfer_views.needs_url(transfer):
+            url = reverse("admin:images_image_import", args=[transfer.image_id])
+            return format_html(
+                '<a href="{}?transfer={}">{}</a>',
+                url,
+                transfer.pk,
+                gettext("Enter the URL again"),
+            )
+        return format_html(
+            '<button type="submit" class="copy" formaction="{}">{}</button>',
+            reverse("admin:images_image_retry", args=[transfer.image_id, transfer.pk]),
+            gettext("Retry"),
+        )
 
     @admin.display(description=_("action"))
     def cancel_link(self, transfer: Transfer) -> SafeString | str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -17,7 +19,13 @@ from images import imports
 from images.access import Caller
 from images.admin import consequences
 from images.admin.actions import ACTIONS, get_caller, may, require
-from images.admin.import_forms import CopyForm, ImportForm, described, further_stores
+from images.admin.import_forms import (
+    CopyForm,
+    ImportForm,
+    described,
+    further_stores,
+    values_of,
+)
 from images.admin.shortcuts import (
     ReasonForm,
     context,
@@ -25,6 +33,7 @@ from images.admin.shortcuts import (
     redirect_to_image,
     try_verb,
 )
+from images.attributes import parse_uuid
 from images.imports import ImportRequest
 from images.models import (
     Image,
@@ -112,6 +121,7 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
     if refused := _import_refusal(image):
         return redirect_to_image(request, image, refused, "")
     form = ImportForm(request.POST if request.method == "POST" else None)
+    form.initial = _earlier(request, image)
     if form.is_valid() and form.apply(image.pk, get_caller(request)):
         messages.success(request, _("A background worker downloads the data."))
         return redirect("admin:images_image_change", image.pk)
@@ -120,6 +130,13 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
         "admin/images/image/import.html",
         context(request, title=_("Import from a URL"), image=image, form=form),
     )
+
+
+def _earlier(request: HttpRequest, image: Image) -> dict[str, Any]:
+    """Return the values of the failed web download that the query names, for the import form."""
+    transfer_id = parse_uuid(request.GET.get("transfer", ""))
+    failed = image.transfers.filter(pk=transfer_id).first() if transfer_id else None
+    return values_of(failed) if failed and can_retry(failed) else {}
 
 
 def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
@@ -159,6 +176,15 @@ def can_retry(transfer: Transfer) -> bool:
     )
 
 
+def needs_url(transfer: Transfer) -> bool:
+    """Return whether a failed web download can only be repeated with a URL that a user enters again.
+
+    The query of a URL is not kept, because it can be secret.
+    """
+    file = imports.checksum_file_of(transfer)
+    return "?" in transfer.source or bool(file and "?" in file.url)
+
+
 @require_POST
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
     """Request a failed web download again; redirect to the page of the image. POST only."""
@@ -168,6 +194,10 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     if transfer is None or not can_retry(transfer):
         raise Http404(_("The image has no failed web download with this id."))
     refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
+    if refused and needs_url(transfer):
+        messages.error(request, refused)
+        form = reverse("admin:images_image_import", args=[image.pk])
+        return redirect(f"{form}?transfer={transfer.pk}")
     return redirect_to_image(request, image, refused, _("Import restarted."))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from images import errors, imports
 from images.access import Caller
@@ -308,3 +309,126 @@ def test_a_secret_checksum_url_is_not_tried_again(
 
     assert "Enter the URL again" in answer.content.decode()
     assert waiting_copies() == []
+
+
+# Failures
+
+
+@pytest.fixture
+def failed(root: Client, make_image: MakeImage, web: str) -> Callable[[str], Image]:
+    """``failed("gone.raw?key=secret")``: an image whose data is not there on the web server."""
+
+    def make(name: str) -> Image:
+        image = make_image("queued")
+        sent = {"url": f"{web}/{name}", "stores": "local"}
+        root.post(f"{LIST}{image.pk}/import/", sent)
+        work()
+        return image
+
+    return make
+
+
+def note_of(client: Client, image: Image) -> Any:
+    """The note about a failure on the page of an image."""
+    return client.get(f"{LIST}{image.pk}/change/").context["last_error"]
+
+
+def test_a_failure_names_the_url_without_its_query_and_what_the_server_said(
+    root: Client, failed: Callable[[str], Image], web: str
+) -> None:
+    image = failed("gone.raw?key=secret")
+
+    page = root.get(f"{LIST}{image.pk}/change/").content.decode()
+
+    assert "Web download failed:" in page
+    assert f"{web}/gone.raw?***" in page
+    assert "it responded with 404 (Not Found)" in page
+    assert "secret" not in page
+
+
+def test_a_viewer_sees_a_failure_without_its_url(
+    failed: Callable[[str], Image], web: str, signed_in: Callable[..., Client]
+) -> None:
+    image = failed("gone.raw")
+
+    page = signed_in("viewer").get(f"{LIST}{image.pk}/change/").content.decode()
+
+    assert "it responded with 404 (Not Found)" in page
+    assert web not in page
+
+
+def test_the_first_step_after_a_failed_import_is_to_retry_it(
+    root: Client, failed: Callable[[str], Image]
+) -> None:
+    image = failed("gone.raw")
+    note = note_of(root, image)
+    retry, _change = note["steps"]
+    assert (retry.label, retry.is_post, note["attempt"]) == ("Retry", True, 1)
+
+    page = root.post(retry.url, follow=True).content.decode()
+    assert "A background worker will download the data from" in page
+    assert "Web download failed:" not in page
+
+    work()
+    assert note_of(root, image)["attempt"] == 2
+
+
+def test_a_url_with_a_query_is_entered_again_in_a_form_with_the_other_values(
+    root: Client, failed: Callable[[str], Image], web: str
+) -> None:
+    image = failed("gone.raw?key=secret")
+    (step,) = note_of(root, image)["steps"]
+
+    assert root.get(step.url).context["form"]["url"].value() == f"{web}/gone.raw"
+    # Also from a page that was opened before.
+    retry = f"{LIST}{image.pk}/transfers/{Transfer.objects.get().pk}/retry/"
+    response = root.post(retry, follow=True)
+    assert "The query of the URL is not kept" in response.content.decode()
+    assert response.context["form"]["url"].value() == f"{web}/gone.raw"
+
+
+def test_the_digest_that_a_person_gave_is_offered_again(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image("queued")
+    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64, "stores": "local"}
+    root.post(f"{LIST}{image.pk}/import/", sent)
+    work()
+
+    form = root.get(f"{LIST}{image.pk}/import/?transfer={Transfer.objects.get().pk}")
+
+    assert form.context["form"]["digest"].value() == "0" * 64
+    assert form.context["form"]["stores"].value() == ["local"]
+
+
+def test_an_upload_that_failed_leads_to_another_one(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("queued")
+    Transfer.objects.create(
+        image=image,
+        kind="stage",
+        status="failed",
+        store="local",
+        key="refused",
+        error="The data is not qcow2.",
+        ended_at=timezone.now(),
+    )
+
+    (step,) = note_of(root, image)["steps"]
+
+    assert step == ("Upload again", f"{LIST}{image.pk}/upload/", False)
+
+
+def test_a_page_is_told_of_an_import_that_began_and_failed_between_two_polls(
+    root: Client, failed: Callable[[str], Image]
+) -> None:
+    image = failed("gone.raw")
+    live = f"{LIST}{image.pk}/live/"
+    before = root.get(live).json()["state"]
+
+    root.post(f"{LIST}{image.pk}/transfers/{Transfer.objects.get().pk}/retry/")
+    work()
+
+    assert current(image).status == "queued"
+    assert root.get(live).json()["state"] != before

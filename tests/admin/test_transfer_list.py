@@ -146,3 +146,34 @@ def test_the_list_asks_as_often_for_many_as_for_few(
 
     assert len(set(counts)) == 1
     assert counts[0] <= 5
+
+
+def test_a_failed_import_is_retried_from_the_list(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("queued")
+    failed = Transfer.objects.create(
+        image=image,
+        kind=TransferKind.WEB_DOWNLOAD,
+        status="failed",
+        store="local",
+        key="failed",
+        source="https://example.org/disk.raw",
+    )
+
+    page = root.get(f"{TRANSFERS}?status=failed").content.decode()
+
+    retry = f"{LIST}{image.pk}/transfers/{failed.pk}/retry/"
+    assert f'formaction="{retry}"' in page
+    assert "https://example.org/disk.raw" in page
+
+
+def test_sources_are_shown_to_those_who_import(
+    signed_in: Callable[..., Client], transfer: Callable[..., Transfer]
+) -> None:
+    transfer("runs", status="running", source="https://example.org/disk.raw")
+
+    page = signed_in("viewer").get(TRANSFERS).content.decode()
+
+    assert "runs" in page
+    assert "example.org" not in page
