@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import imports
-from images.admin import forms, properties
+from images.admin import forms, properties, upload
 from images.admin.actions import get_caller, may
 from images.admin.import_forms import ImportForm
 from images.admin.shortcuts import context
 from images.admin.url_forms import LocationForm
-from images.models import ImportMethod
+from images.attributes import MAX_LENGTH
+from images.files import guesses
+from images.models import Image, ImportMethod
 
 SUGGESTED = 200  # projects
+GUESS_HEAD = 1 << 16  # bytes
 SourceForm = LocationForm | ImportForm
 
 
@@ -32,16 +37,24 @@ class AddMethod:
     """A way to add an image: the path of its page, its texts and permissions.
 
     The page is ``images/image/add/PATH/``; its URL has the name ``images_image_NAME``. PATH and
-    NAME are ``path`` and ``name``.
+    NAME are ``path`` and ``name``. ``source_form`` is the form for the URL of the data.
     """
 
     path: str
     name: str
-    view: Callable[..., HttpResponse]
     label: Any
     description: Any
+    created: Any  # what is said when the image is created
+    submit: Any
     permissions: tuple[str, ...]
+    source_form: Callable[[QueryDict | None], SourceForm] | None = None
     import_method: str = ""  # the operator can switch it off
+    has_data: bool = True
+
+    @property
+    def view(self) -> Callable[..., HttpResponse]:
+        """The view of the page with the form; a POST creates the image."""
+        return partial(_create, method=self)
 
 
 def choose(request: HttpRequest) -> HttpResponse:
@@ -49,7 +62,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
     Raises PermissionDenied if the user has the permission for none of the ways.
     """
-    methods = [method for method in ADD_METHODS if _allowed(request, method)]
+    methods = _allowed_methods(request)
     if not methods:
         raise PermissionDenied
     return TemplateResponse(
@@ -59,64 +72,96 @@ def choose(request: HttpRequest) -> HttpResponse:
     )
 
 
+def guess(request: HttpRequest) -> HttpResponse:
+    """Return the name and the formats of an image as JSON, guessed from the data's name and head.
+
+    The name is in the query, the first bytes are the body, if they are known. Pages for adding
+    images fill their forms with it. Raises PermissionDenied without permission to add images.
+    """
+    if not may(request, "images.add_image"):
+        raise PermissionDenied
+    head = request.read(GUESS_HEAD) if request.method == "POST" else b""
+    name = request.GET.get("name", "")[-MAX_LENGTH:]
+    return JsonResponse(guesses.guess(name, head)._asdict())
+
+
+def _allowed_methods(request: HttpRequest) -> list[AddMethod]:
+    return [method for method in ADD_METHODS if _allowed(request, method)]
+
+
 def _allowed(request: HttpRequest, method: AddMethod) -> bool:
     if method.import_method and method.import_method not in imports.names():
         return False
     return all(may(request, permission) for permission in method.permissions)
 
 
-def file(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image whose data the user will upload; a POST creates the image.
+def _create(request: HttpRequest, method: AddMethod) -> HttpResponse:
+    """Show the form of a way to add an image; a POST creates the image.
 
-    After the POST the browser is redirected to the upload page.
+    A POST with ``switch`` creates none: the user has chosen another way on the page of that one,
+    and what was entered there is kept.
     """
-    return _create(request, _FILE, None)
-
-
-def metadata(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image without data; a POST creates the image."""
-    return _create(request, _METADATA, None)
-
-
-def location(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image whose data remains at a URL; a POST creates the image."""
-    return _create(request, _LOCATION, LocationForm(request.POST or None))
-
-
-def url(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image whose data is downloaded from a URL; a POST creates the image.
-
-    The POST also requests the download by the background worker.
-    """
-    return _create(request, _URL, ImportForm(request.POST or None))
-
-
-def _create(
-    request: HttpRequest, method: AddMethod, source_form: SourceForm | None
-) -> HttpResponse:
     if not _allowed(request, method):
         raise PermissionDenied
     rows = forms.PropertyRows(request.POST)
-    if request.method != "POST":
-        form = forms.ImageForm()
-        form.initial = {"owner": own_project(request)}
-        return _page(request, method, form, source_form, rows)
+    if request.method != "POST" or "switch" in request.POST:
+        return _page(request, method, *_unbound(request, method), rows)
     form = forms.ImageForm(request.POST)
+    source_form = method.source_form and method.source_form(request.POST)
     source_valid = source_form is None or source_form.is_valid()
-    if method is not _METADATA:
+    if method.has_data:
         _require_formats(form)
     image = forms.create(form, rows, get_caller(request)) if source_valid else None
     if image is None:
         form.is_valid()
         return _page(request, method, form, source_form, rows)
     if method is _FILE:
-        return redirect("admin:images_image_upload", image.pk)
-    refused = source_form and not source_form.apply(image.pk, get_caller(request))
-    if source_form and refused:
+        return _upload_page(request, image)
+    if source_form and not source_form.apply(image.pk, get_caller(request)):
         _warn(request, source_form)
     else:
-        messages.success(request, _("The image was created."))
+        messages.success(request, method.created)
     return redirect("admin:images_image_change", image.pk)
+
+
+def _unbound(
+    request: HttpRequest, method: AddMethod
+) -> tuple[forms.ImageForm, SourceForm | None]:
+    form, source_form = (
+        forms.ImageForm(),
+        method.source_form and method.source_form(None),
+    )
+    form.initial = {"owner": own_project(request)}
+    if request.method == "POST":
+        form.initial = dict(_entered(form, request.POST))
+    if source_form and request.method == "POST":
+        source_form.initial = dict(_entered(source_form, request.POST))
+    return form, source_form
+
+
+def _entered(form: Any, post: QueryDict) -> Iterator[tuple[str, Any]]:
+    """Yield the name and value of each field of a form that was submitted by another page."""
+    for name, field in form.fields.items():
+        value = field.widget.value_from_datadict(post, None, name)
+        if value not in (None, []):
+            yield name, value
+
+
+def _upload_page(request: HttpRequest, image: Image) -> HttpResponse:
+    """Lead the browser to the upload page of a new image.
+
+    The script of the form, which has the file already, gets the addresses as JSON instead.
+    """
+    page = reverse("admin:images_image_upload", args=[image.pk])
+    if request.META.get("HTTP_ACCEPT") != "application/json":
+        return redirect(page)
+    addresses = {
+        "page": page,
+        "live": reverse("admin:images_image_upload_live", args=[image.pk]),
+        "uploads": page.removesuffix("upload/") + "uploads",
+        "done": reverse("admin:images_image_change", args=[image.pk]),
+    }
+    return JsonResponse(addresses, status=201)
 
 
 def _require_formats(form: forms.ImageForm) -> None:
@@ -157,6 +202,10 @@ def _page(
             request,
             title=method.label,
             method=method,
+            methods=_allowed_methods(request),
+            has_file=method is _FILE,
+            guess=reverse("admin:images_image_guess"),
+            kept=upload.kept(),
             form=form,
             source_form=source_form,
             rows=properties.rows(rows.pairs),
@@ -166,41 +215,50 @@ def _page(
     )
 
 
+_CREATED = gettext_lazy("The image was created.")
+_CREATE = gettext_lazy("Create")
 _FILE = AddMethod(
     "file",
     "add_by_file",
-    file,
     gettext_lazy("From a file"),
     gettext_lazy(
         "Upload a file from this computer. An interrupted upload can be resumed."
     ),
+    _CREATED,
+    gettext_lazy("Create and upload"),
     ("images.add_image", "images.upload_image"),
 )
 _LOCATION = AddMethod(
     "location",
     "add_by_location",
-    location,
     gettext_lazy("By location"),
     gettext_lazy(
         "Register data that stays at its URL. It is read and checked once; nothing is copied."
     ),
+    _CREATED,
+    _CREATE,
     ("images.add_image", "images.add_imagelocation"),
+    source_form=LocationForm,
 )
 _METADATA = AddMethod(
     "metadata",
     "add_metadata",
-    metadata,
     gettext_lazy("Metadata only"),
     gettext_lazy("Reserve an id now, and add the data later."),
+    _CREATED,
+    _CREATE,
     ("images.add_image",),
+    has_data=False,
 )
 _URL = AddMethod(
     "url",
     "add_by_url",
-    url,
     gettext_lazy("From a URL"),
     gettext_lazy("A background worker downloads the data from a URL."),
+    gettext_lazy("The image was created. A background worker downloads its data."),
+    gettext_lazy("Create and import"),
     ("images.add_image", "images.upload_image"),
-    ImportMethod.WEB_DOWNLOAD,
+    source_form=ImportForm,
+    import_method=ImportMethod.WEB_DOWNLOAD,
 )
 ADD_METHODS = (_FILE, _URL, _LOCATION, _METADATA)

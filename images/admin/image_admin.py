@@ -275,6 +275,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             route("saved/", list_options.save, "save_filter"),
             route("<str:image_id>/live/", polling.image, "live_one"),
             route("<str:image_id>/upload/", upload.show, "upload"),
+            route("<str:image_id>/upload/live/", upload.live, "upload_live"),
             route("<str:image_id>/move/<str:verb>/", action_views.run_on_one, "move"),
             route("<str:image_id>/locations/add/", location_views.add, "add_location"),
             route(
@@ -297,6 +298,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ),
             route("<str:image_id>/import/", transfer_views.import_data, "import"),
             route("<str:image_id>/copy/", transfer_views.copy, "copy"),
+            route("add/guess/", add_views.guess, "guess"),
             *(
                 route(f"add/{method.path}/", method.view, method.name)
                 for method in add_views.ADD_METHODS

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images import uploads
-from images.admin import formatting
+from images.admin import formatting, polling, transfer_notes
 from images.admin.actions import may, require
 from images.admin.shortcuts import context, get_image_or_404
-from images.models import Image, Status
+from images.models import Image, Status, Transfer, TransferStatus
 
 ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
@@ -23,7 +26,8 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
-    upload = next(iter(uploads.uploads(image.pk)), None)
+    upload = _open_upload(image)
+    failure = transfer_notes.failure(request, image, polling.newest_transfers(image))
     return TemplateResponse(
         request,
         "admin/images/image/upload.html",
@@ -32,13 +36,65 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             title=_("Upload"),
             image=image,
             badge=formatting.badge(image.status),
-            refusal=_refusal(image, resumable=upload is not None),
+            refusal=_refusal(image, upload),
             upload=upload,
+            state=state(image, upload),
+            last_error=failure and failure | {"steps": []},
             filename=upload and uploads.filename(upload),
-            received=upload and formatting.progress(upload)["words"],
-            kept=formatting.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
+            done=reverse("admin:images_image_change", args=[image.pk]),
+            kept=kept(),
         ),
     )
+
+
+def live(request: HttpRequest, image_id: str) -> HttpResponse:
+    """Return the state of an image's upload as JSON, which the upload page polls."""
+    require(request, "images.upload_image")
+    image = get_image_or_404(image_id)
+    return JsonResponse(state(image, _open_upload(image)))
+
+
+def kept() -> str:
+    """Return as text how long the data of a paused upload is kept."""
+    return formatting.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY)
+
+
+def state(image: Image, upload: Transfer | None) -> dict[str, Any]:
+    """Return what every tab with the upload page of an image shows of its upload.
+
+    ``phase`` is ``sending`` if a request is sending data now, from whichever tab or computer,
+    ``stopped`` if none is, ``importing`` once all data has arrived, and empty without an open
+    upload. ``received`` and ``percent`` say how much is stored, ``sha256`` is the digest that the
+    file must have, if the client has stated it.
+    """
+    document: dict[str, Any] = {
+        "status": image.status,
+        "label": image.get_status_display(),
+        "upload": "",
+        "phase": "",
+        "sha256": "",
+    }
+    if upload is None:
+        return document
+    phase = "stopped"
+    if upload.is_complete:
+        phase = "importing"
+    elif uploads.is_sending(upload):
+        phase = "sending"
+    return document | {
+        "upload": str(upload.pk),
+        "phase": phase,
+        "sha256": upload.expected_digests.get("sha256", ""),
+        "percent": formatting.progress(upload)["percent"],
+        "received": _received(upload),
+    }
+
+
+def _received(upload: Transfer) -> str:
+    return _("%(part)s of %(whole)s") % {
+        "part": formatting.amount(upload.bytes_received),
+        "whole": formatting.amount(upload.bytes_expected or 0),
+    }
 
 
 def link(request: HttpRequest, image: Image) -> str:
@@ -46,20 +102,36 @@ def link(request: HttpRequest, image: Image) -> str:
     if not may(request, "images.upload_image"):
         return ""
     if image.status == Status.QUEUED:
-        return _("Upload a file")
-    is_incomplete = image.status == Status.UPLOADING and uploads.uploads(image.pk)
-    return _("Resume upload") if is_incomplete else ""
+        return "" if _waits(image) else _("Upload a file")
+    upload = _open_upload(image) if image.status == Status.UPLOADING else None
+    if upload is None:
+        return ""
+    return _("Show upload") if uploads.is_sending(upload) else _("Resume upload")
 
 
-def _refusal(image: Image, *, resumable: bool) -> str:
+def _open_upload(image: Image) -> Transfer | None:
+    return next(iter(uploads.uploads(image.pk)), None)
+
+
+def _waits(image: Image) -> bool:
+    """Return whether a background worker will download the data of a queued image."""
+    return image.transfers.filter(status=TransferStatus.WAITING).exists()
+
+
+def _refusal(image: Image, upload: Transfer | None) -> str:
+    """Return why the page offers no upload; empty if the image has an upload or can get one."""
     if image.status not in ACCEPTS_UPLOAD:
         return _("The image is %(status)s. Only queued images accept an upload.") % {
             "status": formatting.status(image.status)
         }
-    if image.status == Status.IMPORTING and resumable:
-        return _("The upload is complete. Its data is being verified and stored.")
-    if image.status != Status.QUEUED and not resumable:
+    if upload is not None:
+        return ""
+    if image.status != Status.QUEUED:
         return _("Another transfer is running. Wait for it, or cancel it first.")
+    if _waits(image):
+        return _(
+            "A background worker will download the data. To upload a file, cancel that first."
+        )
     if not image.disk_format or not image.container_format:
         return _("Set the disk and container format first.")
     return ""

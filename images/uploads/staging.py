@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 
 from images import errors, lifecycle
 from images.access import Caller
-from images.models import Status, Transfer, TransferKind, TransferStatus
-from images.transfers import leases, quota
+from images.models import ChunkStatus, Status, Transfer, TransferKind, TransferStatus
+from images.transfers import heartbeat, leases, quota
 from images.transitions import follow, locked
 from images.uploads.finishing import finish
 
@@ -114,6 +114,12 @@ def phase(upload: Transfer) -> str:
         complete = upload.bytes_received == upload.bytes_expected
         return "importing" if complete else "uploading"
     return "complete" if upload.status == TransferStatus.DONE else "failed"
+
+
+def is_sending(upload: Transfer) -> bool:
+    """Return whether a request is sending data to a resumable upload at this moment."""
+    arriving = upload.chunks.filter(status=ChunkStatus.ARRIVING)
+    return not heartbeat.is_silent(upload) and arriving.exists()
 
 
 def terminate(image_id: str, upload_id: str, actor: Caller) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from images.models import Event, Image, Status, Transfer
+from images.models import Event, Image, Status, Transfer, UploadChunk
 from tests.admin.conftest import LIST
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -74,6 +75,7 @@ def test_other_roles_do_not(
     assert client.head(path, headers=TUS).status_code == 403
     assert client.delete(path, headers=TUS).status_code == 403
     assert client.get(f"{LIST}{image.pk}/upload/").status_code == 403
+    assert client.get(f"{LIST}{image.pk}/upload/live/").status_code == 403
     assert Image.objects.get().status == Status.UPLOADING
 
 
@@ -119,6 +121,42 @@ def test_the_page_of_an_image_in_any_status(
     assert (b'id="upload"' in response.content) == takes
 
 
+def said(client: Client, image: Image) -> list[str]:
+    """What the upload page says of an upload: the names of the sentences that are shown."""
+    content = client.get(f"{LIST}{image.pk}/upload/").content.decode()
+    found = re.findall(r'data-when="(\w+)"([^>]*)>', content)
+    return [name for name, attributes in found if "hidden" not in attributes]
+
+
+def phase(client: Client, image: Image) -> str:
+    """The phase of an upload as open pages get it."""
+    text: str = client.get(f"{LIST}{image.pk}/upload/live/").json()["phase"]
+    return text
+
+
+def test_an_upload_that_nobody_sends_has_stopped(root: Client, make_image: Any) -> None:
+    image = make_image()
+    assert (said(root, image), phase(root, image)) == (["new"], "")
+
+    create(root, image)
+
+    assert (said(root, image), phase(root, image)) == (["stopped"], "stopped")
+
+
+def test_an_upload_that_is_being_sent_is_not_said_to_have_stopped(
+    root: Client, make_image: Any
+) -> None:
+    image = make_image()
+    create(root, image)
+    # As while a request is sending.
+    upload = Transfer.objects.get()
+    chunk = UploadChunk.objects.create(transfer=upload, start=0, key="arriving")
+
+    assert (said(root, image), phase(root, image)) == (["sending"], "sending")
+    chunk.delete()
+    assert phase(root, image) == "stopped"
+
+
 def test_the_page_of_an_upload_that_is_complete_asks_for_no_file(
     root: Client, make_image: Any
 ) -> None:
@@ -128,10 +166,7 @@ def test_the_page_of_an_upload_that_is_complete_asks_for_no_file(
     Transfer.objects.update(bytes_received=len(DATA))
     Image.objects.update(status=Status.IMPORTING)
 
-    content = root.get(f"{LIST}{image.pk}/upload/").content.decode()
-
-    assert "The upload is complete. Its data is being verified and stored." in content
-    assert "Choose the same file" not in content
+    assert (said(root, image), phase(root, image)) == (["importing"], "importing")
     page = root.get(f"{LIST}{image.pk}/change/").content
     assert b"Resume upload" not in page
 
@@ -168,3 +203,19 @@ def test_a_file_name_cannot_break_out_of_the_page(
 
     assert b"<script>a()" not in content
     assert b"&lt;script&gt;a()" in content
+
+
+def test_an_image_whose_data_is_to_be_downloaded_offers_no_upload(
+    root: Client, make_image: Any
+) -> None:
+    image = make_image()
+    # As API v1 asks for a web download: the image stays queued meanwhile.
+    Transfer.objects.create(
+        image=image, kind="copy", status="waiting", store="local", key="waits"
+    )
+
+    page = root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert "Upload a file" not in page
+    assert "Web download waits for a background worker." in page
+    refused = root.get(f"{LIST}{image.pk}/upload/").content.decode()
+    assert "A background worker will download the data." in refused

@@ -97,13 +97,14 @@ def computed(screen: Screen, lengths: list[int]) -> list[str]:
     """The SHA-256 of files of these lengths, all of whose bytes are 7, as the page computes it."""
     return screen.page.evaluate(
         """async (lengths) => {
+            const { fileSHA256 } = await import("/static/images/sha256.js");
             const part = new Uint8Array(2 ** 20).fill(7);
             const signal = new AbortController().signal;
             const digests = [];
             for (const length of lengths) {
                 const whole = Array(Math.floor(length / part.length)).fill(part);
                 const file = new Blob([...whole, part.subarray(0, length % part.length)]);
-                digests.push(await window.fileSHA256(file, signal, () => {}));
+                digests.push(await fileSHA256(file, signal, () => {}));
             }
             return digests;
         }""",
@@ -152,15 +153,15 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     page = screen.page
     page.goto(f"{LIST}add/")
     page.get_by_role("link", name="From a file").click()
-    page.locator("[name=name]").fill("debian-13-generic")
-    page.locator("[name=disk_format]").select_option("raw")
-    page.locator("[name=container_format]").select_option("bare")
-    page.get_by_role("button", name="Create").click()
+    choose(screen, large)
+    # The form was filled from the file.
+    expect(page.locator("[name=name]")).to_have_value("debian-13-generic")
+    expect(page.locator("[name=disk_format]")).to_have_value("raw")
+    expect(page.locator("[name=container_format]")).to_have_value("bare")
+    screen.shoot("upload-before")
+    page.get_by_role("button", name="Create and upload").click()
     page.wait_for_url(re.compile("/upload/$"))
     image_id = page.url.split("/")[-3]
-    screen.shoot("upload-before")
-
-    upload(screen, large)
     wait_until(lambda: percent(screen) >= 10, "the first tenth", 120)
     expect(page.locator("[data-show=speed]")).to_have_text(re.compile(r"iB/s$"))
     screen.shoot("upload-under-way")
@@ -209,6 +210,79 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     expect(page.locator("h1 .badge")).to_have_text("Queued")
     folder = service.data_dir / "images"
     wait_until(lambda: not list(folder.rglob(f"*{image_id}*")), "the end of its bytes")
+
+
+def test_an_upload_goes_on_after_the_user_has_signed_in_again(
+    screen: Screen, api: Api, large: Path
+) -> None:
+    page, image_id = screen.page, api.new(name="session")
+    begin(screen, image_id, large)
+    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+
+    screen.context.clear_cookies(name="sessionid")
+    link = page.get_by_role("link", name="Sign in in a new tab")
+    expect(link).to_be_visible(timeout=60_000)
+    screen.shoot("upload-session")
+    with screen.context.expect_page() as opened:
+        link.click()
+    tab = opened.value
+    tab.get_by_label("Username").fill(screen.service.username)
+    tab.get_by_label("Password").fill(screen.service.password)
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("heading", name="session")).to_be_visible()
+    tab.close()
+
+    expect(link).to_be_hidden(timeout=60_000)
+    page.wait_for_url(re.compile("/change/$"), timeout=180_000)
+    assert api.image(image_id)["size"] == LARGE
+
+
+def test_another_tab_tells_the_truth_about_an_upload(
+    screen: Screen, api: Api, large: Path
+) -> None:
+    page, image_id = screen.page, api.new(name="tabs")
+    begin(screen, image_id, large)
+    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+    tab = screen.context.new_page()
+    tab.goto(f"{LIST}{image_id}/upload/")
+
+    expect(tab.get_by_text("is being uploaded, in another tab")).to_be_visible()
+    expect(tab.get_by_role("button", name="Resume")).to_be_hidden()
+
+    page.get_by_role("button", name="Pause").click()
+    expect(tab.get_by_text("has stopped")).to_be_visible()
+    expect(tab.get_by_role("button", name="Resume")).to_be_visible()
+    page.get_by_role("button", name="Cancel upload").click()
+    expect(tab.get_by_text("The file is uploaded unchanged")).to_be_visible()
+
+
+def test_a_file_is_dropped_on_the_form_that_shows_its_errors(
+    screen: Screen, api: Api, small: Path
+) -> None:
+    page = screen.page
+    page.goto(f"{LIST}add/file/")
+    page.locator("[name=disk_format]").select_option("qcow2")
+    page.evaluate(
+        """() => {
+            const files = new DataTransfer();
+            files.items.add(new File([new Uint8Array(4096)], "dropped.raw"));
+            const options = { dataTransfer: files, bubbles: true, cancelable: true };
+            const area = document.querySelector(".upload-drop");
+            area.dispatchEvent(new DragEvent("drop", options));
+        }"""
+    )
+    expect(page.locator("[name=name]")).to_have_value("dropped")
+    page.locator("[name=min_disk]").fill("-3")
+
+    page.get_by_role("button", name="Create and upload").click()
+    expect(page.get_by_text("No image was created.")).to_be_visible()
+    screen.shoot("upload-form-errors")
+
+    page.locator("[name=min_disk]").fill("1")
+    page.get_by_role("button", name="Create and upload").click()
+    page.wait_for_url(re.compile("/upload/$"))
+    expect(page.get_by_role("status")).to_contain_text("qcow2")
+    assert api.image(page.url.split("/")[-3])["status"] == "queued"
 
 
 def test_another_file_is_not_taken_for_the_one_that_stopped(

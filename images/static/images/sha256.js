@@ -1,7 +1,6 @@
 // Computes the SHA-256 (FIPS 180-4) of a file while it is read from the disk. The browser's own
 // crypto.subtle needs a file in memory as a whole, and is missing on pages that came without TLS.
-"use strict";
-window.fileSHA256 = (() => {
+export const fileSHA256 = (() => {
   const BLOCK = 64; // bytes
   const PART = 2 ** 20; // bytes read at once, a multiple of BLOCK
   const words = new Int32Array(64); // of a block

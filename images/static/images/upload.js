@@ -1,59 +1,75 @@
-// Uploads a file in chunks with tus 1.0.0 (https://tus.io), read from the disk as needed. After a
-// lost connection or a reload, the service returns the offset at which the upload resumes. The
-// upload states the SHA-256 of the file, so that the service refuses other data.
-"use strict";
-(() => {
-  const form = document.getElementById("upload");
-  if (!form) return;
-  form.hidden = false;
-  const CHUNK = 64 * 2 ** 20; // bytes in a request; the service stores upload chunks of this size
-  const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
-  const PATIENCE = 15; // seconds without progress after which a connection counts as lost
-  const texts = form.dataset;
-  const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
-  const input = form.querySelector("input[type=file]");
-  const wanted = form.querySelector("[name=digest]"); // missing if an upload is resumed
-  const submit = form.querySelector("input[type=submit]");
-  const bar = form.querySelector("progress");
-  const buttons = {
-    pause: form.querySelector("[data-do=pause]"),
-    cancel: form.querySelector("[data-do=cancel]"),
-  };
-  let url = texts.upload && `${texts.uploads}/${texts.upload}`;
-  let offset = Number(texts.offset);
+// The upload of a file, on its own page and on the page that creates the image. It resumes after a
+// lost connection, a reload or the end of the session, and states the SHA-256 of the file, so that
+// the service refuses other data. While this tab sends nothing, it shows what others send.
+import { create } from "./creation.js";
+import { read } from "./session.js";
+import { fileSHA256 } from "./sha256.js";
+import { Locked, Refused, SignedOut, Upload } from "./tus.js";
+
+const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
+const EVERY = 2000; // ms between two looks at what others send
+const EVERY_WHILE_SENDING = 5000;
+
+class OtherFile extends Error {} // the upload can go on with another file
+class Elsewhere extends Error {} // another tab or computer sends
+
+function size(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let step = 0;
+  for (; bytes >= 1024 && step < units.length - 1; step += 1) bytes /= 1024;
+  return `${bytes.toFixed(step ? 1 : 0).replace(".0", "")} ${units[step]}`;
+}
+
+function clock(seconds) {
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  const hours = seconds >= 3600 ? `${Math.floor(seconds / 3600)}:` : "";
+  return `${hours}${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
+}
+
+function run(panel) {
+  const texts = panel.dataset;
+  const form = panel.closest("form");
+  const input = panel.querySelector("input[type=file]");
+  const wanted = panel.querySelector("#upload-digest");
+  const bar = panel.querySelector("progress");
+  const submit = form.querySelector("input[type=submit].default");
+  const pause = form.querySelector("[data-do=pause]");
+  const cancel = form.querySelector("[data-do=cancel]");
+  // Without an image there is nothing to upload to yet.
+  let upload = texts.uploads && made(texts.upload, Number(texts.offset));
+  let phase = texts.phase; // of the upload, as the service says: sending, stopped, importing
+  let nextPhase = phase; // what it said last: between two requests nothing is sent
   let running = false; // true until the upload ends, is paused or cancelled
-  let request = null; // the current one
   let endDelay = null; // ends the delay between attempts
   let samples = []; // [time, bytes] of the last seconds, for the speed
   let hashing = null; // ends the computation of the digest
   let hashed = {}; // the file whose digest was computed, and its digest
 
-  class Refused extends Error {} // a retry would fail as well
-  class OtherFile extends Error {} // the upload can go on with another file
+  function made(id, offset) {
+    const begun = new Upload(texts.uploads, id, offset);
+    begun.onprogress = showSending;
+    return begun;
+  }
 
   // Display
 
-  function size(bytes) {
-    const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let step = 0;
-    for (; bytes >= 1024 && step < units.length - 1; step += 1) bytes /= 1024;
-    return `${bytes.toFixed(step && bytes < 100 ? 1 : 0)} ${units[step]}`;
-  }
-
-  function clock(seconds) {
-    const two = (number) => String(Math.floor(number)).padStart(2, "0");
-    const hours = seconds >= 3600 ? `${Math.floor(seconds / 3600)}:` : "";
-    return `${hours}${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
-  }
-
   function show(name, text) {
-    form.querySelector(`[data-show=${name}]`).textContent = text;
+    for (const element of panel.querySelectorAll(`[data-show=${name}]`)) element.textContent = text;
   }
 
   function showMessage(text, failed = false) {
-    const message = form.querySelector(".upload-message");
+    const message = panel.querySelector(".upload-message");
     if (message.textContent !== text) message.textContent = text;
     message.classList.toggle("errornote", failed);
+  }
+
+  // Says that the session has ended, with a link to sign in again.
+  function showSession(ended) {
+    const notice = panel.querySelector(".upload-session");
+    notice.hidden = !ended;
+    const next = encodeURIComponent(window.location.pathname);
+    notice.querySelector("a").href = `${texts.login}?next=${next}`;
+    if (ended) showMessage("");
   }
 
   function showProgress(sent) {
@@ -63,56 +79,24 @@
     samples.push([now, sent]);
     const [since, before] = samples[0];
     const speed = now - since > 0.5 ? (sent - before) / (now - since) : 0;
-    form.querySelector(".upload-progress").hidden = false;
-    bar.value = (100 * sent) / total;
-    show("percent", `${Math.floor((100 * sent) / total)}%`);
-    show("bytes", `${size(sent)} / ${size(total)}`);
+    showBar((100 * sent) / total, `${size(sent)} / ${size(total)}`);
     show("speed", speed ? `${size(speed)}/s` : "");
     show("left", speed ? `${clock((total - sent) / speed)} ${texts.textLeft}` : "");
   }
 
-  function showState() {
-    input.disabled = submit.disabled = running;
-    if (wanted) wanted.disabled = running || Boolean(url);
-    buttons.pause.hidden = !running || !url;
-    buttons.cancel.hidden = !url && !running;
-    if (url && !running) submit.value = texts.textResume;
+  function showBar(percent, bytes) {
+    panel.querySelector(".upload-progress").hidden = false;
+    bar.value = percent;
+    show("percent", `${Math.floor(percent)}%`);
+    show("bytes", bytes);
   }
 
-  // Requests
-
-  function call(method, target, headers = {}, body = null) {
-    return new Promise((resolve, reject) => {
-      request = new XMLHttpRequest();
-      request.open(method, target);
-      const all = { "Tus-Resumable": "1.0.0", "X-CSRFToken": token, Accept: "text/plain" };
-      for (const [name, value] of Object.entries({ ...all, ...headers })) {
-        request.setRequestHeader(name, value);
-      }
-      const sent = request;
-      if (body) watch(sent);
-      else sent.timeout = 2 * PATIENCE * 1000;
-      request.onload = () => resolve(sent);
-      request.onerror = request.onabort = request.ontimeout = () => reject(new Error());
-      request.send(body);
-    });
-  }
-
-  // Aborts a request whose body makes no progress: a connection can be lost without a sign of it.
-  function watch(sent) {
-    let timer = null;
-    const stop = () => window.clearTimeout(timer);
-    const restart = () => {
-      stop();
-      timer = window.setTimeout(() => sent.abort(), PATIENCE * 1000);
-    };
-    sent.upload.onprogress = (event) => {
-      restart();
-      showSending(offset + event.loaded);
-    };
-    sent.upload.onload = stop; // the response may take long
-    sent.onloadend = stop;
-    restart();
+  // What the service has, while nothing is sent.
+  function showStored() {
+    samples = [];
+    if (upload && upload.url && input.files.length) showProgress(upload.offset);
+    show("speed", "");
+    show("left", "");
   }
 
   function showSending(sent) {
@@ -121,75 +105,82 @@
     showMessage(sent < input.files[0].size ? texts.textSending : texts.textChecking);
   }
 
-  // Returns a successful response. Errors that may pass are retried; others are Refused.
-  function check(response) {
-    if (response.status < 300) return response;
-    const reason = response.responseText.split("\n\n")[1] || texts.textFailed;
-    const temporary = [400, 408, 409, 423, 429].includes(response.status) || response.status >= 500;
-    throw temporary ? new Error(reason) : new Refused(reason);
+  function showState() {
+    const open = Boolean(upload && upload.url);
+    const elsewhere = !running && (phase === "sending" || phase === "importing");
+    for (const text of panel.querySelectorAll("[data-when]")) {
+      text.hidden = running || text.dataset.when !== (phase || "new");
+    }
+    panel.querySelector(".upload-drop").hidden = elsewhere;
+    panel.querySelector(".field-digest").hidden = open;
+    input.disabled = wanted.disabled = running;
+    submit.hidden = elsewhere;
+    const file = input.files[0];
+    // On the form of a new image, the button says what is missing.
+    submit.disabled = running || Boolean(texts.uploads && (!file || misfit(file)));
+    if (texts.uploads) submit.value = open ? texts.textResume : texts.textUpload;
+    pause.hidden = !running || !open;
+    cancel.hidden = phase === "importing" || !(open || running);
   }
 
-  function encoded(bytes) {
-    return btoa(String.fromCharCode(...bytes));
+  // The state of the upload at the service
+
+  function adopt(state) {
+    if (state.upload !== texts.upload) upload = made(state.upload, 0);
+    Object.assign(texts, { upload: state.upload, sha256: state.sha256 || "" });
+    phase = nextPhase = state.phase;
   }
 
-  // The header Repr-Digest (RFC 9530) for digests in hexadecimal.
-  function digestField(digests) {
-    const bytes = (hex) => hex.match(/../g).map((pair) => parseInt(pair, 16));
-    const items = Object.entries(digests).map(([name, hex]) => `${name}=:${encoded(bytes(hex))}:`);
-    return items.join(", ");
+  function showBadge(state) {
+    const badge = document.querySelector("[data-image] .badge");
+    if (!badge || !state.status) return;
+    badge.className = `badge status-${state.status}`;
+    badge.textContent = state.label;
   }
 
-  async function create(file, digests) {
-    const name = new TextEncoder().encode(file.name.slice(-255));
-    const response = await call("POST", texts.uploads, {
-      "Upload-Length": String(file.size),
-      "Upload-Metadata": `filename ${encoded(name)}`,
-      "Repr-Digest": digestField(digests),
+  function showOthers(state) {
+    if (state.upload !== texts.upload || (phase === "importing" && !state.phase)) {
+      if (phase === "importing" && state.status === "active") window.location.assign(texts.done);
+      else window.location.reload();
+      return;
+    }
+    if (state.phase === nextPhase) phase = state.phase;
+    nextPhase = state.phase;
+    if (state.upload) {
+      show("received", state.received);
+      showBar(state.percent, state.received);
+    }
+    showState();
+  }
+
+  async function follow() {
+    const state = await read(texts.live);
+    showSession(!state);
+    if (!state) return;
+    showBadge(state);
+    if (!running) showOthers(state);
+  }
+
+  async function followAlways() {
+    if (!document.hidden && texts.uploads && !(running && !upload.url)) {
+      await follow().catch(() => {}); // the next look may succeed
+    }
+    window.setTimeout(followAlways, running ? EVERY_WHILE_SENDING : EVERY);
+  }
+
+  // Waits until the user has signed in again. Raises Refused if the session is not what is missing.
+  async function renew(error, attempts) {
+    let state = await read(texts.live).catch((failure) => {
+      if (failure.message === "403") throw new Refused(error.message);
     });
-    if (response.status !== 201) {
-      throw new Refused(response.responseText.split("\n\n")[1] || texts.textFailed);
+    if (state && attempts) throw new Refused(error.message);
+    showStored();
+    while (running && !state) {
+      showSession(state === null);
+      await delay(3);
+      state = await read(texts.live).catch(() => undefined);
     }
-    url = `${texts.uploads}/${response.getResponseHeader("Location").split("/").pop()}`;
-    offset = 0;
-  }
-
-  async function send(file) {
-    const response = check(
-      await call(
-        "PATCH",
-        url,
-        { "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" },
-        file.slice(offset, offset + CHUNK),
-      ),
-    );
-    offset = Number(response.getResponseHeader("Upload-Offset"));
-  }
-
-  async function readOffset() {
-    const response = await call("HEAD", url);
-    if (response.status === 404 || response.status === 410) throw new Refused(await reason());
-    offset = Number(check(response).getResponseHeader("Upload-Offset"));
-  }
-
-  async function readUpload() {
-    return JSON.parse(check(await call("GET", url)).responseText);
-  }
-
-  async function reason() {
-    try {
-      return (await readUpload()).error || texts.textFailed;
-    } catch {
-      return texts.textFailed;
-    }
-  }
-
-  // All data is received, but the service may still be storing it.
-  async function completed() {
-    showMessage(texts.textChecking);
-    const upload = await readUpload();
-    if (upload.status === "failed") throw new Refused(upload.error || texts.textFailed);
-    return upload.status === "complete";
+    showSession(false);
   }
 
   // Digests
@@ -197,8 +188,8 @@
   // The digest in the text that the user has entered, a digest or a line of a checksum file, by its
   // name in the header Repr-Digest; {} for no text, null for a text without exactly one digest.
   function expected() {
-    const text = wanted ? wanted.value.trim().toLowerCase() : "";
-    if (!text) return {};
+    const text = wanted.value.trim().toLowerCase();
+    if (!text || (upload && upload.url)) return {};
     const found = text.match(/\b[0-9a-f]{64}(?:[0-9a-f]{64})?\b/g) || [];
     if (found.length !== 1) return null;
     return { [found[0].length === 64 ? "sha-256" : "sha-512"]: found[0] };
@@ -209,28 +200,23 @@
     if (hashed.file !== file) {
       showMessage(texts.textHashing);
       hashing = new AbortController();
-      hashed = { file, sha256: await window.fileSHA256(file, hashing.signal, showProgress) };
+      hashed = { file, sha256: await fileSHA256(file, hashing.signal, showProgress) };
       samples = [];
       showProgress(0);
     }
-    form.querySelector(".upload-digest").hidden = false;
+    panel.querySelector(".upload-digest").hidden = false;
     show("sha256", hashed.sha256);
     return hashed.sha256;
   }
 
-  async function begin(file) {
-    const [asked, sha256] = [expected(), await digest(file)];
-    if ((asked["sha-256"] || sha256) !== sha256) throw new Refused(texts.textMismatch);
-    await create(file, { ...asked, "sha-256": sha256 });
-    texts.sha256 = sha256;
-  }
-
-  async function resume(file) {
+  // The digests to state for a new upload; the file of an open upload must have its digest.
+  async function checked(file) {
     // Another client may have begun the upload without a digest.
-    if (texts.sha256 && (await digest(file)) !== texts.sha256) throw new OtherFile(texts.textOther);
-    await readOffset().catch((error) => {
-      if (error instanceof Refused) throw error;
-    });
+    if (upload.url && !texts.sha256) return {};
+    const [asked, sha256] = [expected(), await digest(file)];
+    if (upload.url && sha256 !== texts.sha256) throw new OtherFile(texts.textOther);
+    if ((asked["sha-256"] || sha256) !== sha256) throw new OtherFile(texts.textMismatch);
+    return { ...asked, "sha-256": sha256 };
   }
 
   // The upload
@@ -242,105 +228,211 @@
     });
   }
 
+  // Begins the upload; after a failure the service may have begun it without our knowing.
+  async function begin(file, digests, failures) {
+    const state = failures ? await read(texts.live) : null;
+    if (state && state.upload) {
+      if (state.sha256 !== digests["sha-256"]) throw new Elsewhere();
+      adopt(state);
+    } else {
+      await upload.create(file, digests);
+      texts.upload = upload.url.split("/").pop();
+      texts.sha256 = digests["sha-256"];
+    }
+    showState();
+  }
+
+  // Reads the offset from which to resume.
+  async function resume(isFirst) {
+    await upload.readOffset();
+    if (isFirst) upload.sent = upload.offset;
+    if (upload.offset > upload.sent) throw new Elsewhere();
+    showProgress(upload.offset);
+  }
+
+  // Sends the next chunk; returns whether the image has its data.
   async function step(file) {
-    if (offset < file.size) await send(file);
-    if (offset < file.size) return false;
-    if (await completed()) return true;
+    if (upload.offset < file.size) await upload.send(file);
+    if (upload.offset < file.size) return false;
+    showMessage(texts.textChecking);
+    if (await upload.isComplete()) return true;
     await delay(2);
     return false;
   }
 
-  async function run(file) {
-    let failures = 0;
+  async function send(file, digests) {
+    let [failures, refusals, known] = [0, 0, false];
     while (running) {
       try {
-        if (failures) await readOffset();
+        if (!upload.url) await begin(file, digests, failures);
+        else if (failures || !known) await resume(!known);
+        known = true;
         if (await step(file)) {
           running = false;
           window.location.assign(texts.done);
           return;
         }
-        failures = 0;
+        failures = refusals = 0;
       } catch (error) {
         if (!running) return; // paused or cancelled
-        if (error instanceof Refused) throw error;
-        showMessage(error.message || texts.textWaiting);
-        await delay(DELAYS[Math.min(failures, DELAYS.length - 1)]);
         failures += 1;
+        if (error instanceof Refused || error instanceof Elsewhere) throw error;
+        if (error instanceof SignedOut) {
+          await renew(error, refusals);
+          refusals += 1;
+          continue;
+        }
+        showStored();
+        const isLocked = error instanceof Locked;
+        showMessage((!isLocked && error.message) || texts.textWaiting);
+        await delay(DELAYS[Math.min(failures - 1, DELAYS.length - 1)]);
       }
     }
   }
 
-  async function start() {
-    const file = input.files[0];
+  // Creates the image of the form, of which the panel is a part. Returns false if it is refused.
+  async function createImage() {
+    for (let refusals = 0; running; refusals += 1) {
+      try {
+        const addresses = await create(form);
+        if (!addresses) return false;
+        Object.assign(texts, addresses, { upload: "", phase: "" });
+        upload = made("", 0);
+        form.querySelector("a.closelink").href = texts.done;
+        form.querySelector("a.closelink").textContent = texts.textBack;
+        return true;
+      } catch (error) {
+        if (!(error instanceof SignedOut)) throw error;
+        await renew(error, refusals);
+      }
+    }
+    return false;
+  }
+
+  // After a refusal the upload may have ended, or not.
+  async function settle() {
+    const state = texts.uploads && (await read(texts.live).catch(() => null));
+    if (state) adopt(state);
+  }
+
+  async function start(file) {
     running = true;
-    showState();
     samples = [];
     try {
-      if (url) await resume(file);
-      else await begin(file);
+      if (!upload && !(await createImage())) return;
       showState();
-      showProgress(offset);
-      await run(file);
+      const digests = await checked(file);
+      showState();
+      if (upload.url) showProgress(upload.offset);
+      await send(file, digests);
     } catch (error) {
       if (error.name === "AbortError") return; // paused or cancelled while the digest was computed
       running = false;
-      if (!(error instanceof OtherFile)) url = "";
-      showMessage(error.message || texts.textFailed, true);
+      if (!(error instanceof OtherFile)) await settle();
+      const isElsewhere = error instanceof Elsewhere;
+      const text = error instanceof TypeError ? "" : error.message; // of a failed fetch
+      showMessage(isElsewhere ? "" : text || texts.textFailed, !isElsewhere);
+    } finally {
+      if (!upload) running = false;
+      showState();
     }
-    showState();
   }
 
   function stop() {
     running = false;
     if (hashing) hashing.abort();
-    if (request) request.abort();
+    if (upload) upload.abort();
     if (endDelay) endDelay();
+    showSession(false);
   }
 
-  function isSame(file) {
-    if (!url) return true;
+  // Why a file cannot be that of the upload; empty if it can.
+  function misfit(file) {
+    if (!file.size) return texts.textEmpty;
+    if (!upload || !upload.url) return "";
     const [name, length] = [texts.filename, Number(texts.length)];
-    return (!length || file.size === length) && (!name || file.name.slice(-255) === name);
+    const isSame = (!length || file.size === length) && (!name || file.name.slice(-255) === name);
+    return isSame ? "" : texts.textOther;
+  }
+
+  function problem(file) {
+    if (!file) return texts.textFile;
+    return misfit(file) || (expected() ? "" : texts.textDigest);
   }
 
   input.addEventListener("change", () => {
-    const file = input.files[0];
-    const wrong = file && (!file.size ? texts.textEmpty : !isSame(file) ? texts.textOther : "");
-    showMessage(wrong || "", Boolean(wrong));
-    form.querySelector(".upload-digest").hidden = true; // it was that of the file before
-    submit.disabled = !file || Boolean(wrong);
+    const wrong = input.files.length ? misfit(input.files[0]) : "";
+    showMessage(wrong, Boolean(wrong));
+    panel.querySelector(".upload-digest").hidden = true; // it was that of the file before
+    showState();
   });
 
   form.addEventListener("submit", (event) => {
+    const { submitter } = event;
+    if (submitter && submitter.name === "switch") return; // to another way to add an image
     event.preventDefault();
+    if (running) return;
     const file = input.files[0];
-    if (!file || running) return;
-    if (!expected()) {
-      showMessage(texts.textDigest, true);
+    const wrong = problem(file);
+    showMessage(wrong, Boolean(wrong));
+    if (wrong) {
+      panel.scrollIntoView({ block: "nearest" });
       return;
     }
     texts.filename = file.name.slice(-255);
+    show("filename", texts.filename);
     texts.length = file.size;
-    start();
+    start(file);
   });
 
-  buttons.pause.addEventListener("click", () => {
+  pause.addEventListener("click", () => {
     stop();
+    phase = nextPhase = "stopped";
+    showStored();
     showMessage(texts.textPaused);
     showState();
   });
 
-  buttons.cancel.addEventListener("click", async () => {
+  cancel.addEventListener("click", async () => {
     stop();
-    if (url) await call("DELETE", url).catch(() => {});
-    window.location.assign(texts.done);
+    if (upload) await upload.cancel();
+    window.location.assign(texts.done || form.querySelector("a.closelink").href);
   });
 
-  window.addEventListener("online", () => endDelay && endDelay());
+  // A file that is dropped beside the form would otherwise replace the page.
+  const drop = form.querySelector(".upload-drop");
+  const isFile = (event) => event.dataTransfer.types.includes("Files");
+  window.addEventListener("dragover", (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    drop.classList.toggle("dragging", form.contains(event.target) && !input.disabled);
+  });
+  window.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) drop.classList.remove("dragging");
+  });
+  window.addEventListener("drop", (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    drop.classList.remove("dragging");
+    if (input.disabled || drop.hidden || !form.contains(event.target)) return;
+    if (event.dataTransfer.files.length !== 1) {
+      showMessage(texts.textOne, true);
+      return;
+    }
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  const wake = () => endDelay && endDelay();
+  window.addEventListener("online", wake);
+  document.addEventListener("visibilitychange", () => document.hidden || wake());
   window.addEventListener("beforeunload", (event) => {
     if (running) event.preventDefault();
   });
+  panel.hidden = false;
   showState();
-  submit.disabled = true;
-})();
+  followAlways();
+}
+
+const panel = document.getElementById("upload");
+if (panel) run(panel);
