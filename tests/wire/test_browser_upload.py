@@ -62,6 +62,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def two_chunks(tmp_path: Path) -> Path:
+    """A file that takes two requests."""
+    path = tmp_path / "two-chunks.raw"
+    path.write_bytes(os.urandom(70 * MIB))
+    return path
+
+
+@pytest.fixture
 def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.raw"
     path.write_bytes(os.urandom(3 * MIB))
@@ -213,10 +221,10 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
 
 
 def test_an_upload_goes_on_after_the_user_has_signed_in_again(
-    screen: Screen, api: Api, large: Path
+    screen: Screen, api: Api, two_chunks: Path
 ) -> None:
     page, image_id = screen.page, api.new(name="session")
-    begin(screen, image_id, large)
+    begin(screen, image_id, two_chunks)
     wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
 
     screen.context.clear_cookies(name="sessionid")
@@ -234,7 +242,7 @@ def test_an_upload_goes_on_after_the_user_has_signed_in_again(
 
     expect(link).to_be_hidden(timeout=60_000)
     page.wait_for_url(re.compile("/change/$"), timeout=180_000)
-    assert api.image(image_id)["size"] == LARGE
+    assert api.image(image_id)["os_hash_value"] == digest(two_chunks)
 
 
 def test_another_tab_tells_the_truth_about_an_upload(

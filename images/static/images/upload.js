@@ -2,9 +2,11 @@
 // lost connection, a reload or the end of the session, and states the SHA-256 of the file, so that
 // the service refuses other data. While this tab sends nothing, it shows what others send.
 import { create } from "./creation.js";
+import { acceptDrops } from "./drop.js";
 import { read } from "./session.js";
 import { fileSHA256 } from "./sha256.js";
 import { Locked, Refused, SignedOut, Upload } from "./tus.js";
+import { View } from "./upload_view.js";
 
 const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
 const EVERY = 2000; // ms between two looks at what others send
@@ -13,25 +15,13 @@ const EVERY_WHILE_SENDING = 5000;
 class OtherFile extends Error {} // the upload can go on with another file
 class Elsewhere extends Error {} // another tab or computer sends
 
-function size(bytes) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let step = 0;
-  for (; bytes >= 1024 && step < units.length - 1; step += 1) bytes /= 1024;
-  return `${bytes.toFixed(step ? 1 : 0).replace(".0", "")} ${units[step]}`;
-}
-
-function clock(seconds) {
-  const two = (number) => String(Math.floor(number)).padStart(2, "0");
-  const hours = seconds >= 3600 ? `${Math.floor(seconds / 3600)}:` : "";
-  return `${hours}${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
-}
-
 function run(panel) {
   const texts = panel.dataset;
+  const view = new View(panel);
   const form = panel.closest("form");
   const input = panel.querySelector("input[type=file]");
+  const area = panel.querySelector(".upload-drop");
   const wanted = panel.querySelector("#upload-digest");
-  const bar = panel.querySelector("progress");
   const submit = form.querySelector("input[type=submit].default");
   const pause = form.querySelector("[data-do=pause]");
   const cancel = form.querySelector("[data-do=cancel]");
@@ -41,7 +31,6 @@ function run(panel) {
   let nextPhase = phase; // what it said last: between two requests nothing is sent
   let running = false; // true until the upload ends, is paused or cancelled
   let endDelay = null; // ends the delay between attempts
-  let samples = []; // [time, bytes] of the last seconds, for the speed
   let hashing = null; // ends the computation of the digest
   let hashed = {}; // the file whose digest was computed, and its digest
 
@@ -53,65 +42,27 @@ function run(panel) {
 
   // Display
 
-  function show(name, text) {
-    for (const element of panel.querySelectorAll(`[data-show=${name}]`)) element.textContent = text;
-  }
-
-  function showMessage(text, failed = false) {
-    const message = panel.querySelector(".upload-message");
-    if (message.textContent !== text) message.textContent = text;
-    message.classList.toggle("errornote", failed);
-  }
-
-  // Says that the session has ended, with a link to sign in again.
-  function showSession(ended) {
-    const notice = panel.querySelector(".upload-session");
-    notice.hidden = !ended;
-    const next = encodeURIComponent(window.location.pathname);
-    notice.querySelector("a").href = `${texts.login}?next=${next}`;
-    if (ended) showMessage("");
+  // What the service has, while nothing is sent.
+  function showStored() {
+    if (upload && upload.url && input.files.length) showProgress(upload.offset);
+    view.rest();
   }
 
   function showProgress(sent) {
-    const total = input.files[0].size;
-    const now = performance.now() / 1000;
-    samples = samples.filter(([at, bytes]) => at > now - 5 && bytes <= sent);
-    samples.push([now, sent]);
-    const [since, before] = samples[0];
-    const speed = now - since > 0.5 ? (sent - before) / (now - since) : 0;
-    showBar((100 * sent) / total, `${size(sent)} / ${size(total)}`);
-    show("speed", speed ? `${size(speed)}/s` : "");
-    show("left", speed ? `${clock((total - sent) / speed)} ${texts.textLeft}` : "");
-  }
-
-  function showBar(percent, bytes) {
-    panel.querySelector(".upload-progress").hidden = false;
-    bar.value = percent;
-    show("percent", `${Math.floor(percent)}%`);
-    show("bytes", bytes);
-  }
-
-  // What the service has, while nothing is sent.
-  function showStored() {
-    samples = [];
-    if (upload && upload.url && input.files.length) showProgress(upload.offset);
-    show("speed", "");
-    show("left", "");
+    view.progress(sent, input.files[0].size);
   }
 
   function showSending(sent) {
     if (!running) return;
     showProgress(Math.min(sent, input.files[0].size));
-    showMessage(sent < input.files[0].size ? texts.textSending : texts.textChecking);
+    view.message(sent < input.files[0].size ? texts.textSending : texts.textChecking);
   }
 
   function showState() {
     const open = Boolean(upload && upload.url);
     const elsewhere = !running && (phase === "sending" || phase === "importing");
-    for (const text of panel.querySelectorAll("[data-when]")) {
-      text.hidden = running || text.dataset.when !== (phase || "new");
-    }
-    panel.querySelector(".upload-drop").hidden = elsewhere;
+    view.sentence(running ? "" : phase || "new");
+    area.hidden = elsewhere;
     panel.querySelector(".field-digest").hidden = open;
     input.disabled = wanted.disabled = running;
     submit.hidden = elsewhere;
@@ -131,13 +82,6 @@ function run(panel) {
     phase = nextPhase = state.phase;
   }
 
-  function showBadge(state) {
-    const badge = document.querySelector("[data-image] .badge");
-    if (!badge || !state.status) return;
-    badge.className = `badge status-${state.status}`;
-    badge.textContent = state.label;
-  }
-
   function showOthers(state) {
     if (state.upload !== texts.upload || (phase === "importing" && !state.phase)) {
       if (phase === "importing" && state.status === "active") window.location.assign(texts.done);
@@ -147,17 +91,17 @@ function run(panel) {
     if (state.phase === nextPhase) phase = state.phase;
     nextPhase = state.phase;
     if (state.upload) {
-      show("received", state.received);
-      showBar(state.percent, state.received);
+      view.show("received", state.received);
+      view.bar(state.percent, state.received);
     }
     showState();
   }
 
   async function follow() {
     const state = await read(texts.live);
-    showSession(!state);
+    view.session(!state);
     if (!state) return;
-    showBadge(state);
+    view.badge(state);
     if (!running) showOthers(state);
   }
 
@@ -176,11 +120,11 @@ function run(panel) {
     if (state && attempts) throw new Refused(error.message);
     showStored();
     while (running && !state) {
-      showSession(state === null);
+      view.session(state === null);
       await delay(3);
       state = await read(texts.live).catch(() => undefined);
     }
-    showSession(false);
+    view.session(false);
   }
 
   // Digests
@@ -198,14 +142,13 @@ function run(panel) {
   // The SHA-256 of a file. It is computed once, because this takes seconds for each GiB.
   async function digest(file) {
     if (hashed.file !== file) {
-      showMessage(texts.textHashing);
+      view.message(texts.textHashing);
       hashing = new AbortController();
       hashed = { file, sha256: await fileSHA256(file, hashing.signal, showProgress) };
-      samples = [];
+      view.rest();
       showProgress(0);
     }
-    panel.querySelector(".upload-digest").hidden = false;
-    show("sha256", hashed.sha256);
+    view.digest(hashed.sha256);
     return hashed.sha256;
   }
 
@@ -254,7 +197,7 @@ function run(panel) {
   async function step(file) {
     if (upload.offset < file.size) await upload.send(file);
     if (upload.offset < file.size) return false;
-    showMessage(texts.textChecking);
+    view.message(texts.textChecking);
     if (await upload.isComplete()) return true;
     await delay(2);
     return false;
@@ -284,7 +227,7 @@ function run(panel) {
         }
         showStored();
         const isLocked = error instanceof Locked;
-        showMessage((!isLocked && error.message) || texts.textWaiting);
+        view.message((!isLocked && error.message) || texts.textWaiting);
         await delay(DELAYS[Math.min(failures - 1, DELAYS.length - 1)]);
       }
     }
@@ -317,7 +260,7 @@ function run(panel) {
 
   async function start(file) {
     running = true;
-    samples = [];
+    view.rest();
     try {
       if (!upload && !(await createImage())) return;
       showState();
@@ -331,7 +274,7 @@ function run(panel) {
       if (!(error instanceof OtherFile)) await settle();
       const isElsewhere = error instanceof Elsewhere;
       const text = error instanceof TypeError ? "" : error.message; // of a failed fetch
-      showMessage(isElsewhere ? "" : text || texts.textFailed, !isElsewhere);
+      view.message(isElsewhere ? "" : text || texts.textFailed, !isElsewhere);
     } finally {
       if (!upload) running = false;
       showState();
@@ -343,7 +286,7 @@ function run(panel) {
     if (hashing) hashing.abort();
     if (upload) upload.abort();
     if (endDelay) endDelay();
-    showSession(false);
+    view.session(false);
   }
 
   // Why a file cannot be that of the upload; empty if it can.
@@ -362,8 +305,8 @@ function run(panel) {
 
   input.addEventListener("change", () => {
     const wrong = input.files.length ? misfit(input.files[0]) : "";
-    showMessage(wrong, Boolean(wrong));
-    panel.querySelector(".upload-digest").hidden = true; // it was that of the file before
+    view.message(wrong, Boolean(wrong));
+    view.digest(""); // it was that of the file before
     showState();
   });
 
@@ -374,13 +317,13 @@ function run(panel) {
     if (running) return;
     const file = input.files[0];
     const wrong = problem(file);
-    showMessage(wrong, Boolean(wrong));
+    view.message(wrong, Boolean(wrong));
     if (wrong) {
       panel.scrollIntoView({ block: "nearest" });
       return;
     }
     texts.filename = file.name.slice(-255);
-    show("filename", texts.filename);
+    view.show("filename", texts.filename);
     texts.length = file.size;
     start(file);
   });
@@ -389,7 +332,7 @@ function run(panel) {
     stop();
     phase = nextPhase = "stopped";
     showStored();
-    showMessage(texts.textPaused);
+    view.message(texts.textPaused);
     showState();
   });
 
@@ -399,30 +342,7 @@ function run(panel) {
     window.location.assign(texts.done || form.querySelector("a.closelink").href);
   });
 
-  // A file that is dropped beside the form would otherwise replace the page.
-  const drop = form.querySelector(".upload-drop");
-  const isFile = (event) => event.dataTransfer.types.includes("Files");
-  window.addEventListener("dragover", (event) => {
-    if (!isFile(event)) return;
-    event.preventDefault();
-    drop.classList.toggle("dragging", form.contains(event.target) && !input.disabled);
-  });
-  window.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) drop.classList.remove("dragging");
-  });
-  window.addEventListener("drop", (event) => {
-    if (!isFile(event)) return;
-    event.preventDefault();
-    drop.classList.remove("dragging");
-    if (input.disabled || drop.hidden || !form.contains(event.target)) return;
-    if (event.dataTransfer.files.length !== 1) {
-      showMessage(texts.textOne, true);
-      return;
-    }
-    input.files = event.dataTransfer.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  });
-
+  acceptDrops(area, input, () => view.message(texts.textOne, true));
   const wake = () => endDelay && endDelay();
   window.addEventListener("online", wake);
   document.addEventListener("visibilitychange", () => document.hidden || wake());
