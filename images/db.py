@@ -6,9 +6,15 @@ A process has fewer connections than threads.
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
+
+# PostgreSQL's extension for the search of images, and the index that needs it: not every database can
+# have them.
+SEARCH_EXTENSION: Final = "pg_trgm"
+SEARCH_INDEX: Final = "image_searched_text"
 
 
 def release_connection() -> None:

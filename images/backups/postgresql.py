@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from django.db import ProgrammingError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.conninfo import make_conninfo
 
-from images import outages
+from images import db, outages
 from images.backups import BackupError, DamagedBackup
 from images.backups.contents import (
     REMOVED_SECRET,
@@ -44,6 +45,8 @@ PARAMETERS: Final = {
     *("host", "hostaddr", "port", "dbname", "user", "service", "passfile", "options"),
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs"),
 }
+# Of the search. A server may lack the extension, and only its owner may create or comment on it.
+LEFT_OUT: Final = (db.SEARCH_EXTENSION, db.SEARCH_INDEX)
 SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
@@ -135,23 +138,11 @@ def replace(suffix: str) -> None:
             (schema,) = cursor.fetchone()
             cursor.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{REPLACED}{suffix}"')
             cursor.execute(f'CREATE SCHEMA "{schema}"')
-            _move_extensions(cursor, f"{REPLACED}{suffix}", schema)
     except ProgrammingError as error:
         raise BackupError(
             f"The tables of the catalogue cannot be put aside: {outages.reason(error)} Create a "
             "new, empty database, and name it in DATABASE_URL."
         ) from error
-
-
-def _move_extensions(cursor: Any, old: str, new: str) -> None:
-    """Move the extensions of a schema to another one, where the restored tables look for them."""
-    cursor.execute(
-        "SELECT extname FROM pg_extension JOIN pg_namespace AS schema"
-        " ON schema.oid = extnamespace WHERE nspname = %s",
-        [old],
-    )
-    for (name,) in cursor.fetchall():
-        cursor.execute(f'ALTER EXTENSION "{name}" SET SCHEMA "{new}"')
 
 
 def restore(backup: Path, reason: str) -> None:
@@ -166,23 +157,41 @@ def restore(backup: Path, reason: str) -> None:
 
 def _restore_into(database: BaseDatabaseWrapper, backup: Path, reason: str) -> None:
     program = _program("pg_restore")
-    # Comments on extensions belong to their owner, who can be the administrator of the server.
-    options = "--no-owner", "--no-privileges", "--no-comments", "--exit-on-error"
+    options = "--no-owner", "--no-privileges", "--exit-on-error"
     archive = str(backup / FILE)
     # Before the program runs: a server that is away is no fault of the backup.
     database.ensure_connection()
     try:
-        # Constraints and indexes come last: rows refer to transfers.
-        _run(
-            program, database, *options, "--section=pre-data", "--section=data", archive
-        )
-        pause_workers(database, reason)
-        _read_transfers(database, backup / TRANSFERS_FILE)
-        _run(program, database, *options, "--section=post-data", archive)
+        with tempfile.NamedTemporaryFile("w") as chosen:
+            chosen.write(_contents(program, archive))
+            chosen.flush()
+            use = *options, f"--use-list={chosen.name}"
+            # Constraints and indexes come last: rows refer to transfers.
+            first = "--section=pre-data", "--section=data"
+            _run(program, database, *use, *first, archive)
+            pause_workers(database, reason)
+            _read_transfers(database, backup / TRANSFERS_FILE)
+            _run(program, database, *use, "--section=post-data", archive)
     except BackupError as error:
         raise DamagedBackup(f"The database cannot be restored: {error}") from error
     with database.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def _contents(program: str, archive: str) -> str:
+    """Return the list of what is in an archive and can be restored everywhere, for pg_restore.
+
+    Raises BackupError if the archive cannot be read.
+    """
+    command = [program, "--list", archive]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BackupError(f"pg_restore failed: {' '.join(done.stderr.split())[-500:]}")
+    return "".join(
+        line
+        for line in done.stdout.splitlines(keepends=True)
+        if not set(LEFT_OUT) & set(line.split())
+    )
 
 
 def _read_transfers(database: BaseDatabaseWrapper, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from images import db
 from images.models import Image
 from images.search.text import text_sql
 
@@ -22,10 +23,14 @@ log = logging.getLogger(__name__)
 IMAGES: Final = Image._meta.db_table
 SHORTEST: Final = 3  # characters of a word that the index finds
 # If the searched text changes in a later release, the names have to change with it.
-POSTGRESQL_INDEX: Final = "image_searched_text"
+POSTGRESQL_INDEX: Final = db.SEARCH_INDEX
 SQLITE_ROWS: Final = "images_searched"  # gives each image a number, as FTS5 needs
 SQLITE_INDEX: Final = "images_searched_text"
-EXTENSION: Final = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
+# In the schema where the extension is: after a restore it can be that of the replaced tables.
+OPERATORS: Final = (
+    "SELECT quote_ident(nspname) || '.gin_trgm_ops' FROM pg_extension"
+    " JOIN pg_namespace AS schema ON schema.oid = extnamespace WHERE extname = %s"
+)
 
 _EXISTS = {
     "postgresql": (
@@ -65,15 +70,17 @@ def ensure(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
 
 def _create_trigrams(database: BaseDatabaseWrapper) -> None:
     """Create the index for PostgreSQL. Images can be written meanwhile, except in a transaction."""
-    with transaction.atomic(database.alias):
-        _execute(database, [EXTENSION])
+    with transaction.atomic(database.alias), database.cursor() as cursor:
+        cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {db.SEARCH_EXTENSION}")
+        cursor.execute(OPERATORS, [db.SEARCH_EXTENSION])
+        (operators,) = cursor.fetchone()
     how = "" if database.in_atomic_block else "CONCURRENTLY"
     _execute(
         database,
         (
             f"DROP INDEX IF EXISTS {POSTGRESQL_INDEX}",  # of an interrupted creation
             f"CREATE INDEX {how} {POSTGRESQL_INDEX} ON {IMAGES}"
-            f" USING gin (({text_sql(database.vendor)}) gin_trgm_ops)",
+            f" USING gin (({text_sql(database.vendor)}) {operators})",
             f"ANALYZE {IMAGES}",  # the planner needs statistics of the expression
         ),
     )

@@ -24,6 +24,7 @@ from images.management.backups import (
 )
 from images.models import Image
 from images.operations import health
+from images.search import index
 from images.units import counted
 
 
@@ -76,6 +77,7 @@ class Command(CatalogueCommand):
         with migration_lock.held():
             restoration.restore_database(backup, manifest, replace=replace)
             schema.upgrade()
+            index.ensure()
             has_key = restoration.restore_secret_key(backup)
         self.stdout.write(f"{about}, restored.")
         if not has_key:
