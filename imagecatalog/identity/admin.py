@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity import (
     application_credentials,
@@ -21,7 +24,7 @@ from imagecatalog.identity.models import (
     RoleAssignment,
 )
 from imagecatalog.identity.origin import origin_of
-from imagecatalog.identity.role_forms import RoleForm
+from imagecatalog.identity.role_forms import RoleForm, RoleFormSet
 
 
 class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
@@ -29,6 +32,9 @@ class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
 
     model = RoleAssignment
     form = RoleForm
+    formset = RoleFormSet
+    verbose_name = _("project role")
+    verbose_name_plural = _("Project roles")
     extra = 1
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RoleAssignment]:
@@ -62,6 +68,13 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
     list_filter = ("role",)
     list_select_related = ("user", "project")
+    formfield_overrides: ClassVar = {
+        models.DateTimeField: {
+            "form_class": forms.DateTimeField,
+            "widget": forms.DateTimeInput,
+            "help_text": _("Such as 2030-12-31 12:00. Empty: never."),
+        }
+    }
     search_fields = ("name", "id", "user__username")
 
     def changelist_view(

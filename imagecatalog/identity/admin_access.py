@@ -49,7 +49,7 @@ def describe(user: Any) -> str:
         return _("None")
     if found == SUPERUSER:
         return _("Superuser")
-    names = [str(group.name) for group in user.groups.all()]
+    names = [_capitalised(group.name) for group in user.groups.all()]
     if found != CUSTOM:
         return names[0]
     if user.is_superuser:
@@ -103,8 +103,12 @@ def _of_group(group: Group) -> str:
 
 def _label(group: Group) -> str:
     description = DESCRIPTIONS.get(group.name)
-    name = f"{group.name[:1].upper()}{group.name[1:]}"
+    name = _capitalised(group.name)
     return f"{name} – {description}" if description else name
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _rank(group: Group) -> tuple[int, str]:

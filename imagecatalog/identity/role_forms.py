@@ -23,6 +23,16 @@ class NameText(forms.Widget):
         return format_html("{}", value)
 
 
+class RoleFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """The forms of the roles of a user or in a project."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Add the box that deletes a role, with a label for those who do not see its column."""
+        super().add_fields(form, index)
+        if box := form.fields.get("DELETE"):
+            box.widget.attrs["aria-label"] = _("Delete role")
+
+
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
     """The form of a role assignment. User and project of an existing one are shown as text."""
 

@@ -11,6 +11,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity import pickers
@@ -37,7 +38,7 @@ class ProjectList(ChangeList):
         totals = project_usage.totals(project.pk for project in self.result_list)
         limit = limits.of_all(limits.SIZE_TOTAL)
         for project in self.result_list:
-            project.images, project.bytes = totals.get(project.pk, (0, 0))
+            project.images, project.bytes = totals[project.pk]
             project.limit = limit(project.pk)
 
     @property
@@ -89,6 +90,13 @@ class ProjectAdmin(RolesAdmin):
         )
 
     # The list
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the list of projects."""
+        title = {"title": gettext("Projects")}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the projects, each with its number of users."""

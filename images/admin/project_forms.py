@@ -107,9 +107,10 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
             field = self.fields[name]
             field.initial = own.get(name)
             default = shown(name, limits.in_units(name, defaults[name]))
-            field.help_text = _("Empty: the default, %(default)s.") % {
-                "default": default
-            }
+            sentence = _("Empty: the default, %(default)s.") % {"default": default}
+            if name == limits.STAGE_TOTAL and limits.stages_as_stored():
+                sentence = _("Empty: as much as the data of images.")
+            field.help_text = sentence
 
     @property
     def changed_limits(self) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Sum
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -22,7 +22,7 @@ from images.admin.actions import may
 from images.admin.changelist import prefetch
 from images.admin.project_forms import LABELS, UNLIMITED
 from images.admin.shortcuts import context
-from images.models import Image
+from images.models import Image, ImageLocation, LocationStatus
 from images.transfers import limits, usage
 
 LARGEST: Final = 10  # images
@@ -77,14 +77,18 @@ def percent(used: int, limit: int | None) -> int | None:
 
 
 def totals(projects: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Return the number of images and the bytes of projects: id -> (images, bytes). One query.
+    """Return the number of images and the bytes of projects: id -> (images, bytes). Two queries.
 
-    Images in the trash and deleted images do not count; each image counts once, in however many
-    stores it is.
+    As for limits, each copy counts, and images in the trash do not.
     """
-    images = Image.objects.existing().filter(owner__in=list(projects)).order_by()
-    rows = images.values_list("owner").annotate(count=Count("pk"), bytes=Sum("size"))
-    return {str(owner): (count, size or 0) for owner, count, size in rows}
+    ids = list(projects)
+    images = Image.objects.existing().filter(owner__in=ids).order_by()
+    counts = dict(images.values_list("owner").annotate(count=Count("pk")))
+    copies = ImageLocation.objects.filter(
+        status=LocationStatus.ACTIVE, image__owner__in=ids, image__deleted_at=None
+    )
+    used = usage.by_owner(copies, "image__size")
+    return {project: (counts.get(project, 0), used.get(project, 0)) for project in ids}
 
 
 def images_url(project: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin import DateFieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from imagecatalog.identity import second_factor
 from imagecatalog.identity.models import SignInEvent
 from images.admin import formatting
-from images.admin.changelist import CappedPaginator, project_names
+from images.admin.changelist import COUNTED, CappedPaginator, project_names
 
 SIGN_INS: Final = ("sign_in", "sign_out", "token_issue")
 REFUSED: Final = "refused"
@@ -135,6 +135,14 @@ class KindFilter(SimpleListFilter):
         return queryset
 
 
+class TimeFilter(DateFieldListFilter):
+    """The filter of the sign-in log by time."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = _("time")
+
+
 class SignInLog(ChangeList):
     """The list of sign-in events. A page needs the same number of queries for any events."""
 
@@ -143,13 +151,29 @@ class SignInLog(ChangeList):
         super().get_results(request)
         self.result_list = load(self.result_list)
 
+    @property
+    def page_numbers(self) -> Iterable[int | str]:
+        """The numbers of the pages that the page links to; none if there is only one page."""
+        if not self.multi_page:
+            return ()
+        numbers: Iterable[int | str] = self.paginator.get_elided_page_range(
+            self.page_num
+        )
+        return numbers
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the log has more entries than the list counts."""
+        return self.result_count >= COUNTED
+
 
 class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The admin page with the sign-in log, which is read-only."""
 
-    list_display = ("when", "what", "user_shown", "facts", "source", "request_id")
+    list_display = ("when", "what", "user_shown", "facts", "client", "request_id")
     list_display_links = None
-    list_filter = (KindFilter, ("at", admin.DateFieldListFilter))
+    list_filter = (KindFilter, ("at", TimeFilter))
+    change_list_template = "admin/images/sign_in_log/list.html"
     search_fields = ("user", "source", "request_id")
     search_help_text = _("A user name, a client address or a request id.")
     show_facets = admin.ShowFacets.NEVER  # facets would count all rows
@@ -191,6 +215,11 @@ class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
         if not event.user_url:
             return str(event.user)
         return format_html('<a href="{}">{}</a>', event.user_url, event.user)
+
+    @admin.display(description=_("client address"))
+    def client(self, event: Any) -> str:
+        """Return the address of the client, or what else the event comes from."""
+        return str(event.source)
 
     @admin.display(description=_("details"))
     def facts(self, event: Any) -> str:

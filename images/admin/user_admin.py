@@ -75,7 +75,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
 
     form = UserForm
     add_form = NewUserForm
-    add_form_template = "admin/change_form.html"
+    add_form_template = "admin/images/user/add.html"
     change_form_template = "admin/images/user/page.html"
     list_display = (
         "username",
@@ -86,6 +86,8 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         "is_active",
     )
     list_filter = (AccessFilter, "is_active")
+    filter_horizontal = ()  # without JavaScript, lists to choose from serve too
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
     fieldsets = (
@@ -133,6 +135,13 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         ]
 
     # The list
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the list of users."""
+        title = {"title": gettext("Users")}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the users, with their groups, single permissions and roles."""

@@ -48,9 +48,14 @@ def of(project: str | None) -> Limits:
     limits = _defaults() | {
         name: _in_bytes(name, value) for name, value in chosen.items()
     }
-    if settings.IMAGECATALOG_USER_STAGING_QUOTA is None and STAGE_TOTAL not in chosen:
+    if stages_as_stored() and STAGE_TOTAL not in chosen:
         limits[STAGE_TOTAL] = limits[SIZE_TOTAL]
     return limits
+
+
+def stages_as_stored() -> bool:
+    """Return whether the default limit of staged data is the project's limit of stored data."""
+    return settings.IMAGECATALOG_USER_STAGING_QUOTA is None
 
 
 def source(project: str | None, name: str) -> str:

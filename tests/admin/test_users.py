@@ -107,7 +107,7 @@ def test_rights_of_another_combination_stay_unless_another_access_is_chosen(
     page = root.get(path(alice)).content.decode()
     root.post(path(alice), form(access="custom", first_name="Alice"))
 
-    assert "Custom: operator, viewer" in page or "Custom: viewer, operator" in page
+    assert "Custom: Operator, Viewer" in page or "Custom: Viewer, Operator" in page
     assert access_of(alice) == before
     assert User.objects.get(pk=alice.pk).first_name == "Alice"
 

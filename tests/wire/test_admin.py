@@ -21,6 +21,11 @@ Open = Callable[..., Screen]
 MIB = 1 << 20
 FAMILIES = "/admin/images/family/"
 POLICIES = "/admin/images/retentionpolicy/"
+PEOPLE = {
+    "clients": "/admin/auth/user/1/clients/",
+    "user": "/admin/auth/user/1/change/",
+    "sign-in-log": "/admin/identity/signinevent/",
+}
 # Pages that are shown in pictures.
 SHOWN = {
     "front",
@@ -368,13 +373,21 @@ def test_an_image_is_added_without_data(screen: Screen, api: Api, tag: str) -> N
     assert api.get(f"images?tag={tag}").json()["images"][0]["name"] == "reserved"
 
 
-def test_a_member_is_added(screen: Screen, api: Api, tag: str) -> None:
+def test_a_member_is_added_by_its_name_and_an_unknown_one_refused(
+    screen: Screen, api: Api, tag: str
+) -> None:
     screen.image(filled(api, tag))
-    screen.page.get_by_label("Share with project").fill("project-of-friends")
-    screen.page.get_by_role("button", name="Share").click()
+    page, field = screen.page, screen.page.get_by_label("Share with project")
+    field.fill("no-such-project")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_text("There is no project “no-such-project”.")).to_be_visible()
 
-    member = screen.page.get_by_role("rowheader", name="project-of-friends")
-    expect(member).to_be_visible()
+    field.fill("adm")
+    expect(page.locator("datalist option[value=admin]")).to_have_count(1)
+    field.fill("admin")
+    page.get_by_role("button", name="Share").click()
+
+    expect(page.get_by_text("Shared with project admin.")).to_be_visible()
 
 
 def test_what_clients_need_is_there_to_be_copied(
@@ -443,7 +456,7 @@ def test_every_page_is_accessible(
         "add-family": f"{FAMILIES}add/",
         "promote": f"{versions}promote/version/2/",
         **policy(service, screen.page, tag),
-        "clients": "/admin/auth/user/1/clients/",
+        **PEOPLE,
         "api": "/docs",
     }
 
@@ -480,7 +493,7 @@ def test_no_page_is_wider_than_a_phone(
     paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
     paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
-    paths += policy(service, page, tag).values()
+    paths += [*policy(service, page, tag).values(), *PEOPLE.values()]
 
     wide = []
     for path in paths:
