@@ -1,8 +1,7 @@
-"""The Django app configurations of the admin site, the images app and django-axes."""
+"""The Django app configurations of the admin site and the images app."""
 
 from __future__ import annotations
 
-import axes.apps
 from django.apps import AppConfig
 from django.apps import apps as installed
 from django.contrib import admin
@@ -79,9 +78,3 @@ class ImagesConfig(AppConfig):
 
     name = "images"
     verbose_name = _("Images")
-
-
-class SignInsConfig(axes.apps.AppConfig):  # type: ignore[misc]
-    """The configuration of the app django-axes, which the admin shows as "Sign-ins"."""
-
-    verbose_name = _("Sign-ins")

@@ -784,7 +784,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.forms",  # its templates, for FORM_RENDERER
-    "imagecatalog.admin.SignInsConfig",
+    "axes",
     "imagecatalog.admin.ImagesConfig",
     "imagecatalog.admin.AdminConfig",
 ]

@@ -32,7 +32,12 @@ from django.views.decorators.common import no_append_slash
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET
 
-from imagecatalog.identity import second_factor_pages, throttle, verification
+from imagecatalog.identity import (
+    second_factor_pages,
+    sign_in_log,
+    throttle,
+    verification,
+)
 from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import origin_of
 from imagecatalog.identity.second_factor_pages import CodeNeeded
@@ -168,8 +173,10 @@ class CatalogueSite(AdminSite):
                 response = super().password_change(request, extra_context)
         except errors.TooManyAttempts as error:
             return error_pages.too_many(request, error)
-        if guess and response.status_code == 302:
-            throttle.succeeded(guess)
+        if response.status_code == 302:
+            sign_in_log.record("password_change", name, origin)
+            if guess:
+                throttle.succeeded(guess)
         return response
 
     def get_app_list(

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group, Permission
 from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity import admin_access
@@ -22,10 +23,29 @@ def _access_field() -> forms.ChoiceField:
     )
 
 
+class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
+    """A form field with a check box for each permission that the admin asks for."""
+
+    def __init__(self, **options: Any) -> None:
+        rows = Permission.objects.filter(content_type__app_label__in=APPS)
+        order = ("content_type__app_label", "content_type__model", "pk")
+        super().__init__(
+            rows.select_related("content_type").order_by(*order),
+            required=False,
+            widget=forms.CheckboxSelectMultiple({"class": "permissions"}),
+            **options,
+        )
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Return the label of a permission, such as "Can deactivate image"."""
+        return str(obj.name)
+
+
 class UserForm(UserChangeForm):  # type: ignore[type-arg]
     """The form of an existing user."""
 
     access = _access_field()
+    user_permissions = PermissionsField(label=_("Single permissions"))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -40,18 +60,24 @@ class UserForm(UserChangeForm):  # type: ignore[type-arg]
 
 
 def _explain(fields: dict[str, forms.Field]) -> None:
-    """Say what fields of Django mean here, and offer only permissions that the admin asks for."""
+    """Say what fields of Django mean here."""
     if active := fields.get("is_active"):
         active.label = _("Enabled")
         active.help_text = _(
             "Disabled users cannot sign in; their tokens and credentials are refused."
         )
-    if permissions := fields.get("user_permissions"):
-        rows = permissions.queryset  # type: ignore[attr-defined]
-        apps = rows.filter(content_type__app_label__in=APPS)
-        permissions.queryset = apps  # type: ignore[attr-defined]
     for name in {"groups", "user_permissions"} & fields.keys():
         fields[name].help_text = ""
+
+
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The form of a group."""
+
+    permissions = PermissionsField(label=_("Permissions"))
+
+    class Meta:
+        model = Group
+        fields = ("name", "permissions")
 
 
 class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]

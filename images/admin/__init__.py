@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 
 from imagecatalog.identity.models import Project, SignInEvent
 from images.admin.family_admin import FamilyAdmin
@@ -15,7 +16,7 @@ from images.admin.quota_admin import QuotaLimitAdmin
 from images.admin.retention_admin import RetentionPolicyAdmin
 from images.admin.sign_in_log_admin import SignInEventAdmin
 from images.admin.transfer_admin import TransferAdmin
-from images.admin.user_admin import CatalogueUserAdmin
+from images.admin.user_admin import CatalogueGroupAdmin, CatalogueUserAdmin
 from images.models import (
     Family,
     Image,
@@ -35,6 +36,7 @@ admin.site.register(RetentionPolicy, RetentionPolicyAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)
 admin.site.register(SignInEvent, SignInEventAdmin)
 admin.site.register(Transfer, TransferAdmin)
-# Django has registered pages of its own for users.
-admin.site.unregister(get_user_model())
+# Django has registered pages of its own.
+admin.site.unregister((Group, get_user_model()))
+admin.site.register(Group, CatalogueGroupAdmin)
 admin.site.register(get_user_model(), CatalogueUserAdmin)

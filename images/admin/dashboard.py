@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from images import pause, units
-from images.admin import formatting, graph
+from images.admin import formatting, graph, project_usage
 from images.admin.changelist import project_names
 from images.admin.filters import VIEWS
 from images.models import Image, Status
@@ -129,7 +129,11 @@ def _projects(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     rows = statistics.get("projects", [])[: overview.LARGEST]
     names = project_names({row["project"] for row in rows if row["project"]})
     return [
-        {"name": names.get(row["project"], row["project"]) or _("(none)")}
+        {
+            "name": names.get(row["project"], row["project"]) or _("(none)"),
+            "url": row["project"]
+            and project_usage.url_of(row["project"], is_known=row["project"] in names),
+        }
         | {
             name: formatting.size(row[name])
             for name in ("used", "reserved", "chunks", "trash")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
+from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,6 +28,7 @@ from images.models import Image, ImageLocation, LocationStatus
 from images.transfers import limits, usage
 
 LARGEST: Final = 10  # images
+RECENT: Final = timedelta(days=30)
 SOURCES: Final = {
     "project": gettext_lazy("set for this project"),
     "default": gettext_lazy("default"),
@@ -41,9 +44,22 @@ def page_context(project: str) -> dict[str, Any]:
     return {
         "usage": _rows(project),
         "trash": formatting.size(usage.trash(project)),
+        "growth": _growth(project),
         "largest": largest,
         "images_url": images_url(project),
     }
+
+
+def _growth(project: str) -> str:
+    """Return how many images the project got in the last 30 days, and their bytes, as text."""
+    since = timezone.now() - RECENT
+    added = Image.objects.existing().filter(owner=project, created_at__gte=since)
+    totals = added.aggregate(count=Count("pk"), bytes=Sum("size"))
+    words = {
+        "count": f"{totals['count']:,}",
+        "size": formatting.amount(totals["bytes"] or 0),
+    }
+    return _("%(count)s images with %(size)s") % words
 
 
 def _rows(project: str) -> list[dict[str, Any]]:

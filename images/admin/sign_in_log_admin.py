@@ -32,6 +32,7 @@ LABELS: Final[Mapping[str, Any]] = {
     REFUSED: _("Sign-in refused"),
     "token_revoke": _("Token revoked"),
     "tokens_revoke": _("All tokens revoked"),
+    "password_change": _("Password changed by the user"),
     "password_reset": _("Password reset"),
     "user_create": _("User created"),
     "user_enable": _("User enabled"),

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.utils import flatten_fieldsets
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -35,7 +35,7 @@ from imagecatalog.identity import (
 from imagecatalog.identity.admin import RolesAdmin
 from imagecatalog.identity.models import SignInEvent
 from imagecatalog.identity.origin import origin_of
-from imagecatalog.identity.user_forms import NewUserForm, UserForm
+from imagecatalog.identity.user_forms import GroupForm, NewUserForm, UserForm
 from images.admin import formatting, sign_in_log_admin
 
 EVENTS: Final = 10  # on a user's page
@@ -196,11 +196,11 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the class of the form, with the admin access only where it can be changed."""
+        """Return the class of the form, with rights only where they can be changed."""
         form = super().get_form(request, obj, change=change, **kwargs)
         shown = flatten_fieldsets(self.get_fieldsets(request, obj))
-        if "access" not in shown:
-            form.base_fields.pop("access", None)
+        for name in {"access", "user_permissions"} - set(shown):
+            form.base_fields.pop(name, None)
         return form
 
     def _gives_access(self, request: HttpRequest, user: Any = None) -> bool:
@@ -358,6 +358,14 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
             **clients.context(request, account),
         }
         return TemplateResponse(request, "admin/identity/clients.html", context)
+
+
+class CatalogueGroupAdmin(GroupAdmin):
+    """The admin pages of groups, which give users permissions in the admin."""
+
+    form = GroupForm
+    filter_horizontal = ()
+    change_form_template = "admin/images/user/add.html"
 
 
 def _locks(name: str) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def test_the_list_shows_how_much_of_its_limit_a_project_uses(
     assert ">1</a>" in page
 
 
-@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("count", [1, 10])
 def test_the_list_needs_as_many_queries_for_many_projects_as_for_few(
     root: Client, make_image: MakeImage, count: int
 ) -> None:
@@ -57,7 +57,8 @@ def test_the_list_needs_as_many_queries_for_many_projects_as_for_few(
         page = root.get(PROJECTS).content.decode()
 
     assert page.count("of-many-") >= count
-    assert len(queries) <= 18, [query["sql"][:150] for query in queries]
+    # A slow count of the catalogue is stored, with a few queries more.
+    assert len(queries) <= 24, [query["sql"][:150] for query in queries]
 
 
 def test_a_project_shows_its_usage_and_its_largest_images(
@@ -72,6 +73,7 @@ def test_a_project_shows_its_usage_and_its_largest_images(
     assert page.index("many-bytes") < page.index("a-few-bytes")
     assert "of-others" not in page
     assert "3.0 GiB" in page
+    assert "2 images with 3 GiB" in page
     assert "?owner=id-of-lab" in page
 
 
@@ -140,11 +142,13 @@ def test_a_project_that_is_managed_elsewhere_has_a_page_with_its_usage(
     make_image("active", name="debian-13", size=GIB, owner="from-keystone")
 
     listed = root.get(PROJECTS).content.decode()
+    front = root.get("/admin/").content.decode()
     page = root.get(f"{PROJECTS}usage/", {"project": "from-keystone"})
     absent = root.get(f"{PROJECTS}usage/", {"project": "no-such"})
     known = root.get(f"{PROJECTS}usage/", {"project": "id-of-lab"})
 
     assert f"{PROJECTS}usage/?project=from-keystone" in listed
+    assert f"{PROJECTS}usage/?project=from-keystone" in front
     assert "debian-13" in page.content.decode()
     assert (absent.status_code, known.url) == (404, LAB)  # type: ignore[attr-defined]
 

@@ -205,6 +205,30 @@ def test_a_new_password_is_on_record(root: Client, alice: User) -> None:
     assert (newest_event().verb, newest_event().user) == ("password_reset", "alice")
 
 
+def test_a_password_that_users_change_themselves_is_on_record(alice: User) -> None:
+    alice.is_staff = True
+    alice.save()
+    new = {"new_password1": PASSWORD + "!", "new_password2": PASSWORD + "!"}
+
+    client = sign_in("alice", PASSWORD)
+    client.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+
+    assert (newest_event().verb, newest_event().user) == ("password_change", "alice")
+
+
+def test_a_group_has_a_box_for_each_permission(root: Client) -> None:
+    group, wanted = Group.objects.get(name="viewer"), ["view_image", "scrub_image"]
+    boxes = Permission.objects.filter(codename__in=wanted).values_list("pk", flat=True)
+    page = f"/admin/auth/group/{group.pk}/change/"
+
+    shown = root.get(page).content.decode()
+    root.post(page, {"name": "viewer", "permissions": list(boxes)})
+
+    assert "Can add log entry" not in shown
+    names = group.permissions.values_list("codename", flat=True)
+    assert sorted(names) == sorted(wanted)
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_the_list_of_users_needs_as_many_queries_for_many_as_for_few(
     root: Client, count: int

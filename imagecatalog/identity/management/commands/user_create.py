@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from imagecatalog.identity import roles, users
+from imagecatalog.identity import roles, sign_in_log, users
 from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import Project, Role
 from images.console import CatalogueCommand
@@ -67,6 +67,7 @@ class Command(CatalogueCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         user.save(force_insert=True)
+        sign_in_log.record("user_create", name, arguments.CONSOLE)
         if not chosen:
             self.stdout.write(f"Password of {name}: {password}")
         return user
