@@ -73,6 +73,17 @@ def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
     return changed.order_by("-pk").values_list("pk", "at").first()
 
 
+def last_change_of_status(image_id: str) -> Record | None:
+    """Return the event that last changed an image's status, as a dict; None if there is none.
+
+    The dict has ``at``, ``to_status``, ``actor`` and ``reason``. One query.
+    """
+    changed = Event.objects.filter(image=image_id).exclude(to_status=F("from_status"))
+    columns = ("at", "to_status", "actor", "reason")
+    event = changed.order_by("-pk").values(*columns).first()
+    return dict(event) if event else None
+
+
 def newest(
     image_id: str,
     *,

@@ -592,7 +592,9 @@ def test_the_admin_shows_and_filters_only_what_admins_can_read(
         detail={"y": [None, "secret-value"]},
     )
 
-    page = admin_client.get(f"/admin/images/image/{image.pk}/change/").content.decode()
+    tabs = ("change", "properties", "history", "edit")
+    pages = [admin_client.get(f"/admin/images/image/{image.pk}/{tab}/") for tab in tabs]
+    page = "".join(it.content.decode() for it in pages)
     listed = admin_client.get("/admin/images/image/?property=y%3Dsecret-value")
 
     assert "shown" in page

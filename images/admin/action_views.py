@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from images.admin import bulk_consequences, consequences, formatting
+from images.admin import bulk_consequences, consequences, formatting, list_state
 from images.admin.actions import (
     ACTIONS,
     UNDO,
@@ -56,7 +56,12 @@ def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
     actor, reason = get_caller(request), form.cleaned_data["reason"]
     refused = try_verb(lambda: action.run(image.pk, actor, reason))
     changed = get_image_or_404(image_id)
-    done = "" if refused else _with_undo(request, action, changed)
+    if refused:
+        done = ""
+    elif changed.status == image.status:  # another user or window was faster
+        done = consequences.nothing_changed(changed)
+    else:
+        done = _with_undo(request, action, changed)
     return redirect_to_image(request, changed, refused, done)
 
 
@@ -92,4 +97,5 @@ def _with_undo(request: HttpRequest, action: Action, image: Image) -> SafeString
     if undo is None or not_possible(undo, image) or not may(request, undo.permission):
         return format_html("{}", done)
     url = reverse("admin:images_image_move", args=[image.pk, undo.verb])
+    url += list_state.kept(request)
     return format_html('{} <a href="{}">{}</a>', done, url, undo.label)

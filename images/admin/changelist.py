@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from imagecatalog.identity.models import Project
 from images import errors
-from images.admin import formatting, list_options, view_counts
+from images.admin import formatting, list_options, list_state, view_counts
 from images.admin.actions import get_caller
 from images.admin.filters import COUNTED_VIEWS, EMPTY, UNLISTED, VIEWS, FilterForm
 from images.models import (
@@ -97,8 +97,7 @@ class ImageList(ChangeList):
         first = (self.page_num - 1) * self.list_per_page
         for position, image in enumerate(self.result_list, first):
             url = reverse("admin:images_image_change", args=[image.pk])
-            kept = {"_changelist_filters": self.query_string, "at": str(position)}
-            image.url = f"{url}?{urlencode(kept)}"
+            image.url = url + list_state.query(self.query_string, position)
 
     # For the template
 

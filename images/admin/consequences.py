@@ -154,6 +154,12 @@ def after(action: Action, image: Image) -> str:
     return sentence % {"status": formatting.status(image.status)}
 
 
+def nothing_changed(image: Image) -> str:
+    """Return a sentence for an action that found the image in the status to which it leads."""
+    words = {"status": formatting.status(image.status)}
+    return _("The image is %(status)s already. Nothing was changed.") % words
+
+
 _AFTER: Mapping[str, Callable[[], str]] = {
     "deactivate": lambda: _("The image was deactivated."),
     "reactivate": lambda: _("The image was reactivated."),

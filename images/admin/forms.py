@@ -95,7 +95,7 @@ class ImageForm(forms.Form):
     tags = forms.CharField(
         label=gettext_lazy("Tags"),
         required=False,
-        help_text=gettext_lazy("One per line."),
+        help_text=gettext_lazy("Separate tags with commas or lines."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 
@@ -104,20 +104,24 @@ class ImageForm(forms.Form):
         data: QueryDict | None = None,
         *,
         image: Image | None = None,
-        locked: bool = False,
     ) -> None:
         super().__init__(data, initial=_initial(image))
         for name, field in self.fields.items():
             field.show_hidden_initial = image is not None
-            field.disabled = locked
             if image and name in FORMATS and image.status != Status.QUEUED:
                 field.disabled = True
                 field.help_text = _("Only queued images can change their format.")
 
     def clean_tags(self) -> list[str]:
-        """Return the tags, which the user enters one per line."""
-        lines = self.cleaned_data["tags"].splitlines()
-        return [line.strip() for line in lines if line.strip()]
+        """Return the tags, which the user separates with commas or lines.
+
+        A tag with a comma, which the API allows, stays whole if the image has it already.
+        """
+        present = str(self.initial.get("tags", "")).splitlines()
+        tags: list[str] = []
+        for line in self.cleaned_data["tags"].splitlines():
+            tags += [line] if line in present else map(str.strip, line.split(","))
+        return [tag for tag in tags if tag]
 
     @property
     def attributes(self) -> dict[str, Any]:

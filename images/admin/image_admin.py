@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,8 @@ from images.admin import (
     bulk_views,
     export,
     formatting,
+    image_download,
+    image_edit,
     image_page,
     list_options,
     location_views,
@@ -49,6 +51,13 @@ from images.operations import overview
 # Columns that a view has besides those that the user has chosen, or instead of some of them.
 IN_TRASH = ("trash_age", "scrub_age")
 NOT_IN_TRASH = {"age", "progress"}
+IMAGE_PAGES: Mapping[str, Callable[..., HttpResponseBase]] = {
+    "data": image_page.data,
+    "properties": image_page.properties,
+    "sharing": image_page.share,
+    "edit": image_edit.show,
+    "download": image_download.send,
+}
 WITH_PROBLEMS = {"failed", "failed-today", "stuck", "damaged"}  # views
 
 
@@ -296,6 +305,10 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 transfer_views.cancel,
                 "cancel_transfer",
             ),
+            *(
+                route(f"<str:image_id>/{view}/", page, view)
+                for view, page in IMAGE_PAGES.items()
+            ),
             route("<str:image_id>/import/", transfer_views.import_data, "import"),
             route("<str:image_id>/copy/", transfer_views.copy, "copy"),
             route("add/guess/", add_views.guess, "guess"),
@@ -319,8 +332,8 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Show the page of an image; a POST saves the form on it."""
-        return image_page.show(request, object_id)
+        """Show the page of an image; its form has a page of its own."""
+        return image_page.overview(request, object_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -337,9 +350,8 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Redirect to the section "History" on the page of an image."""
-        url = reverse("admin:images_image_change", args=[object_id])
-        return HttpResponseRedirect(f"{url}#history")
+        """Show the history of an image."""
+        return image_page.events(request, object_id)
 
 
 def _start(

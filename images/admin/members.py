@@ -83,7 +83,8 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
         project = form.cleaned_data["project"]
     refused = try_verb(partial(verb, image.pk, project, get_caller(request)))
     name = project_names({project}).get(project, project)
-    return redirect_to_image(request, image, refused, message % {"project": name})
+    done = message % {"project": name}
+    return redirect_to_image(request, image, refused, done, "sharing")
 
 
 def _ask(request: HttpRequest, image: Image, form: MemberForm) -> HttpResponse:

@@ -23,6 +23,7 @@ MANAGER = (
     "delete_image",
     "scrub_image",
     "upload_image",
+    "download_image",
     "add_imagelocation",
     "delete_imagelocation",
     "add_member",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images import errors
-from images.admin import formatting
+from images.admin import formatting, list_state
 from images.models import Image
 
 
@@ -39,11 +39,19 @@ class ReasonForm(forms.Form):
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
     """Return the template context of an admin page: Django's values for every page, and ``more``.
 
-    If ``more`` has an ``image``, its title is added as ``image_title``.
+    The values have the URL of the list of images from which the user came as ``list_url``, and
+    what names this list in further URLs as ``kept``. If ``more`` has an ``image``, its title is
+    added as ``image_title``.
     """
     if "image" in more:
         more["image_title"] = formatting.title(more["image"])
-    return {**admin.site.each_context(request), "opts": Image._meta, **more}
+    return {
+        **admin.site.each_context(request),
+        "opts": Image._meta,
+        "list_url": list_state.list_url(request),
+        "kept": list_state.kept(request),
+        **more,
+    }
 
 
 def get_image_or_404(image_id: str) -> Image:
@@ -73,11 +81,11 @@ def add_outcome(request: HttpRequest, refused: str, done: Any) -> None:
 
 
 def redirect_to_image(
-    request: HttpRequest, image: Image, refused: str, done: Any
+    request: HttpRequest, image: Image, refused: str, done: Any, page: str = "change"
 ) -> HttpResponse:
-    """Redirect to the page of an image, which then shows a message.
+    """Redirect to a page of an image, such as ``sharing``, which then shows a message.
 
     The message is the error ``refused``, or ``done`` if ``refused`` is empty.
     """
     add_outcome(request, refused, done)
-    return redirect("admin:images_image_change", image.pk)
+    return redirect(list_state.image_url(request, image.pk, page))

@@ -206,6 +206,7 @@ class Image(FSMModelMixin, models.Model):
             ("restore_image", "Can restore deleted image"),
             ("scrub_image", "Can delete image permanently"),
             ("upload_image", "Can upload data of image"),
+            ("download_image", "Can download data of image"),
         ]
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ MakeImage = Callable[..., Image]
 
 def pages(client: Client, image: Image) -> list[str]:
     """All pages that name an image."""
-    below = ("change/", "move/delete/", "upload/", "import/", "locations/add/")
+    below = ("change/", "edit/", "move/delete/", "upload/", "import/", "locations/add/")
     found: list[Any] = [client.get(f"{LIST}{image.pk}/{path}") for path in below]
     form = {"action": "restore", ACTION_CHECKBOX_NAME: [image.pk], "reason": "x"}
     found += [client.get(LIST), preview := client.post(LIST, form, follow=True)]
@@ -33,18 +33,18 @@ def test_an_image_with_a_blank_name_is_called_unnamed(
 ) -> None:
     image = make_image("queued", name=name)
 
-    assert ["unnamed image" in page for page in pages(root, image)] == [True] * 8
+    assert ["unnamed image" in page for page in pages(root, image)] == [True] * 9
 
 
 def test_controls_of_direction_are_shown_as_their_codes(
     root: Client, make_image: MakeImage
 ) -> None:
     image = make_image("queued", name=TURNED)
-    _change, *others = pages(root, image)
+    change, _edit, *others = pages(root, image)
 
-    for page in others:
+    for page in (change, *others):
         assert "invoice[U+202E]gnp.exe" in page
         assert TURNED not in page
-    change = root.get(f"{LIST}{image.pk}/change/")
-    assert change.context["title"] == "invoice[U+202E]gnp.exe"
-    assert change.context["form"]["name"].value() == TURNED  # saved unchanged
+    edit = root.get(f"{LIST}{image.pk}/edit/")
+    assert edit.context["title"] == "Edit invoice[U+202E]gnp.exe"
+    assert edit.context["form"]["name"].value() == TURNED  # saved unchanged

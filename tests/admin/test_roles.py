@@ -170,8 +170,8 @@ def test_a_viewer_is_not_told_where_data_is_kept(
     image = make_image("active")
     key = image.locations.get().key
 
-    assert key not in viewer.get(f"{LIST}{image.pk}/change/").content.decode()
-    assert key in root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert key not in viewer.get(f"{LIST}{image.pk}/data/").content.decode()
+    assert key in root.get(f"{LIST}{image.pk}/data/").content.decode()
 
 
 def test_who_is_not_staff_sees_nothing(client: Client, make_image: MakeImage) -> None:

@@ -26,6 +26,7 @@ PEOPLE = {
     "user": "/admin/auth/user/1/change/",
     "sign-in-log": "/admin/identity/signinevent/",
 }
+TABS = ("data", "properties", "sharing", "history", "edit")  # of an image's page
 # Pages that are shown in pictures.
 SHOWN = {
     "front",
@@ -176,9 +177,8 @@ def test_what_is_not_possible_is_shown_with_the_reason(
 ) -> None:
     screen.image(filled(api, tag, protected=True))
 
-    button = screen.page.get_by_role("button", name="Delete", exact=True)
-    expect(button).to_have_attribute("aria-disabled", "true")
-    button.hover()
+    expect(screen.page.get_by_role("link", name="Delete", exact=True)).to_have_count(0)
+    screen.page.get_by_text("More", exact=True).click()
     expect(screen.page.get_by_text("The image is protected.")).to_be_visible()
 
 
@@ -320,6 +320,7 @@ def test_properties_and_tags_are_edited(screen: Screen, api: Api, tag: str) -> N
     image_id = filled(api, tag, name="before", os_type="linux")
     screen.image(image_id)
     page = screen.page
+    page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Name:", exact=True).fill("after")
     page.get_by_label("Tags:").fill(f"{tag}\nstable")
     page.get_by_label("value of os_type").fill("windows")
@@ -350,6 +351,7 @@ def test_a_page_follows_its_image_but_never_takes_a_form_away(
     api.post(f"images/{image_id}/actions/deactivate")
     expect(screen.page.locator("h1 .badge")).to_have_text("Deactivated", timeout=20_000)
 
+    screen.page.get_by_role("link", name="Edit", exact=True).click()
     screen.page.get_by_label("Name:", exact=True).fill("half written")
     api.post(f"images/{image_id}/actions/reactivate")
 
@@ -377,6 +379,7 @@ def test_a_member_is_added_by_its_name_and_an_unknown_one_refused(
     screen: Screen, api: Api, tag: str
 ) -> None:
     screen.image(filled(api, tag))
+    screen.page.get_by_role("link", name="Sharing").click()
     page, field = screen.page, screen.page.get_by_label("Share with project")
     field.fill("no-such-project")
     page.get_by_role("button", name="Share").click()
@@ -412,6 +415,7 @@ def test_without_javascript_all_of_it_works(window: Open, api: Api, tag: str) ->
     page = screen.page
     page.goto(f"{LIST}?tag={tag}")
     page.get_by_role("link", name="plain").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Name:", exact=True).fill("plainer")
     page.get_by_role("button", name="Save").click()
     screen.move("Deactivate", "without scripts")
@@ -447,6 +451,7 @@ def test_every_page_is_accessible(
         "list": f"{LIST}?tag={tag}",
         "trash": f"{LIST}?view=trash&tag={tag}",
         "image": f"{LIST}{image_id}/change/",
+        **{tab: f"{LIST}{image_id}/{tab}/" for tab in TABS},
         "confirm": f"{LIST}{image_id}/move/delete/",
         "add": f"{LIST}add/",
         "add-by-location": f"{LIST}add/location/",

@@ -1,0 +1,149 @@
+"""What an image is: the most important facts for the head of its pages, and all further details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from images.admin import formatting
+from images.lifecycle.family_members import version_of
+from images.models import Image, ImageLocation, LocationStatus, Member
+
+Fact = tuple[str, Any]  # label and value
+
+
+def head(
+    image: Image,
+    locations: Iterable[ImageLocation],
+    members: Sequence[Member],
+    names: Mapping[str, str],
+) -> list[Fact]:
+    """Return the facts for the head of an image's pages; a dash for what is unknown. One query.
+
+    ``names`` are the names of projects, by id.
+    """
+    formats = [image.disk_format, image.container_format]
+    stores = [it.store for it in locations if it.status == LocationStatus.ACTIVE]
+    facts = [
+        (_("Size"), formatting.size(image.size)),
+        (_("Project"), _project(image, names)),
+        (_("Format"), " / ".join(it for it in formats if it)),
+        (_("Visibility"), _visibility(image, members)),
+        (_("Tags"), _tags(image.tags)),
+        (_("Stores"), ", ".join(dict.fromkeys(stores))),
+        (_("System"), _system(image.properties)),
+        (_("Minimum"), _minimum(image)),
+        *_family(image),
+        (_("Created"), formatting.ago(image.created_at)),
+        (_("Updated"), formatting.ago(image.updated_at)),
+    ]
+    return [(label, value or "–") for label, value in facts]
+
+
+def _list(**filters: str) -> str:
+    return f"{reverse('admin:images_image_changelist')}?{urlencode(filters)}"
+
+
+def _project(image: Image, names: Mapping[str, str]) -> Any:
+    if not image.owner:
+        return ""
+    return format_html(
+        '<a href="{}" title="{}">{}</a>',
+        _list(owner=image.owner),
+        image.owner,
+        names.get(image.owner, image.owner),
+    )
+
+
+def _visibility(image: Image, members: Sequence[Member]) -> str:
+    if image.visibility != "shared":
+        return image.visibility
+    if not members:
+        return _("shared, with no project yet")
+    count = len(members)
+    with_projects = ngettext(
+        "shared with %(count)d project", "shared with %(count)d projects", count
+    )
+    return with_projects % {"count": count}
+
+
+def _tags(tags: Iterable[str]) -> Any:
+    links = ((_list(tag=tag), tag) for tag in tags)
+    return format_html_join(" ", '<a class="mark" href="{}"><bdi>{}</bdi></a>', links)
+
+
+def _system(properties: Mapping[str, Any]) -> str:
+    names = ("os_distro", "os_version", "architecture")
+    words = [properties.get(name) for name in names]
+    return " ".join(str(word) for word in words if word)
+
+
+def _minimum(image: Image) -> str:
+    parts = []
+    if image.min_disk:
+        parts.append(_("%(size)s GiB disk") % {"size": image.min_disk})
+    if image.min_ram:
+        parts.append(_("%(size)s MiB memory") % {"size": image.min_ram})
+    return ", ".join(parts)
+
+
+def _family(image: Image) -> list[Fact]:
+    """Return the fact about an image's family: a link to it, and which version the image is."""
+    version = version_of(image)
+    if version is None:
+        return []
+    link = format_html(
+        '<a href="{}">{}</a> {}',
+        reverse("admin:images_family_change", args=[version.family_id]),
+        version.family.name,
+        version.label,
+    )
+    is_current = version.pk == version.family.current_id
+    mark = format_html(' <span class="mark">{}</span>', _("current"))
+    return [(_("Family"), link + mark if is_current else link)]
+
+
+def details(image: Image, names: Mapping[str, str]) -> list[Fact]:
+    """Return all further facts about an image: exact sizes, digests, ids and times. No query.
+
+    ``names`` are the names of projects, by id.
+    """
+    owner = image.owner or ""
+    name = names.get(owner, "")
+    exact = f"{formatting.size(image.size)} ({image.size or 0:,} B)"
+    facts = [
+        (_("Exact size"), exact if image.size is not None else ""),
+        (_("Virtual size"), formatting.size(image.virtual_size)),
+        ("MD5", image.checksum),
+        (image.os_hash_algo or _("Digest"), image.os_hash_value),
+        *_further_digests(image),
+        (_("Project id"), f"{owner} ({name})" if name else owner),
+    ]
+    if image.deleted_at:
+        facts.append((_("Deleted"), formatting.ago(image.deleted_at)))
+    return [(label, value or "–") for label, value in facts]
+
+
+def _further_digests(image: Image) -> list[Fact]:
+    """Return (label, digest) pairs: the digests of an image that the other details lack.
+
+    They include the digests that the data had before the plugins of an import changed it. If the
+    data was verified, the last pair says with what it was compared, and when.
+    """
+    columns = ("md5", image.os_hash_algo)
+    further: list[Fact] = sorted(
+        it for it in image.digests.items() if it[0] not in columns
+    )
+    for algorithm, digest in sorted(image.source_digests.items()):
+        label = _("%(algorithm)s before the import changed it")
+        further.append((label % {"algorithm": algorithm}, digest))
+    if not image.verified_by:
+        return further
+    ago = formatting.ago(image.verified_at)
+    return [*further, (_("Verified by"), format_html("{}, {}", image.verified_by, ago))]

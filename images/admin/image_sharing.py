@@ -1,0 +1,59 @@
+"""Who sees an image, in sentences for its page "Sharing"; and what the user can change there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from images.admin.actions import may
+from images.models import Image, MemberStatus
+
+
+def rights(request: HttpRequest, image: Image) -> dict[str, Any]:
+    """Return the template context that says which changes of members this user can make now."""
+    exists = image.deleted_at is None
+    shared = image.visibility == "shared" and exists
+    return {
+        "adding_members": shared and may(request, "images.add_member"),
+        "changing_members": shared and may(request, "images.change_member"),
+        "removing_members": exists and may(request, "images.delete_member"),
+        "member_statuses": MemberStatus.choices,
+    }
+
+
+def seen_by(visibility: str) -> str:
+    """Return a sentence on which projects see an image of this visibility."""
+    return _SEEN_BY[visibility]()
+
+
+def without_effect(visibility: str, count: int) -> str:
+    """Return a sentence on the ``count`` members of an image that is not shared.
+
+    It says that they have no effect; empty if the image is shared or has no members.
+    """
+    if visibility == "shared" or not count:
+        return ""
+    sentence = ngettext(
+        "The image is %(visibility)s: its %(count)d membership has no effect. It is kept, and "
+        "counts again when the image is shared.",
+        "The image is %(visibility)s: its %(count)d memberships have no effect. They are kept, "
+        "and count again when the image is shared.",
+        count,
+    )
+    return sentence % {"visibility": visibility, "count": count}
+
+
+_SEEN_BY: Mapping[str, Callable[[], str]] = {
+    "private": lambda: _("Only its own project sees the image."),
+    "shared": lambda: _(
+        "Its own project sees the image, and each project below that has not rejected it."
+    ),
+    "community": lambda: _(
+        "Every project can use the image, but lists omit it unless a client asks for it."
+    ),
+    "public": lambda: _("Every project sees the image."),
+}

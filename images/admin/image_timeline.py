@@ -1,0 +1,42 @@
+"""The events of an image, prepared for its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from images import history
+from images.access import Caller
+from images.admin import formatting
+
+
+def rows(events: Iterable[Mapping[str, Any]], caller: Caller) -> list[dict[str, Any]]:
+    """Return events of one image, oldest first in ``events``, as rows for a page, newest first.
+
+    The rows lack the custom properties that the caller cannot read.
+    """
+    return [_row(event, caller) for event in events][::-1]
+
+
+def _row(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    return {
+        **event,
+        "ago": formatting.ago(event["at"]),
+        "changes": _changes(history.visible_detail(event, caller)),
+        "moved": event["from_status"] != event["to_status"],
+        "from_badge": formatting.badge(event["from_status"]),
+        "to_badge": formatting.badge(event["to_status"]),
+    }
+
+
+def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Convert the details of an event to rows for the page: a name, and one or two values.
+
+    A list of two values in ``detail`` is a change from the first to the second.
+    """
+    return [
+        {"name": name, "before": value[0], "after": value[1], "changed": True}
+        if isinstance(value, list) and len(value) == 2
+        else {"name": name, "after": value, "changed": False}
+        for name, value in detail.items()
+    ]

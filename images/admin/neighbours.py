@@ -1,0 +1,86 @@
+"""The previous and the next image of the filtered list from which a user has come."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest, QueryDict
+from django.urls import reverse
+
+from images.admin import list_state
+from images.admin.changelist import COUNTED, ImageList
+from images.models import Image
+
+AROUND = (
+    100  # positions by which images of a list can have moved since the list was shown
+)
+LONGEST = 1000  # characters of all filters of a list
+
+
+class Neighbours(NamedTuple):
+    """The URLs of the previous and the next image of a list; empty where there is none."""
+
+    previous: str = ""
+    next: str = ""
+
+
+class _Unread(ImageList):
+    """A list of which nothing is read from the database."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read nothing."""
+
+
+def of(request: HttpRequest, image: Image) -> Neighbours:
+    """Return the neighbours of an image in the list that the request names. At most one query.
+
+    An image that has left the list, such as one that was deleted, keeps the neighbours of its
+    position.
+    """
+    filters = request.GET.get(list_state.FILTERS)
+    if filters is None:
+        return Neighbours()
+    images = _images(request, filters)
+    position = list_state.position(request)
+    if images is None or (position or 0) > COUNTED:
+        return Neighbours()
+    first = max(0, (position or 0) - AROUND)
+    stop = first + 2 * AROUND + 1
+    ids = list(images.values_list("pk", flat=True)[first:stop])
+    if image.pk in ids:
+        place = ids.index(image.pk)
+        before, after = place - 1, place + 1
+    elif position is not None:
+        before, after = position - first - 1, position - first
+    else:
+        return Neighbours()
+
+    def url(index: int) -> str:
+        if not 0 <= index < len(ids):
+            return ""
+        page = reverse("admin:images_image_change", args=[ids[index]])
+        return page + list_state.query(filters, first + index)
+
+    return Neighbours(url(before), url(after))
+
+
+def _images(request: HttpRequest, filters: str) -> QuerySet[Image] | None:
+    """Return the images of the list with these filters, in its order; None for invalid filters."""
+    parameters = QueryDict(filters)
+    texts = [text for values in parameters.lists() for text in (values[0], *values[1])]
+    if "\0" in filters or any("\0" in text for text in texts):
+        return None
+    if sum(map(len, texts)) > LONGEST:
+        return None
+    asked: Any = copy.copy(request)
+    asked.GET = parameters
+    model_admin: Any = copy.copy(admin.site.get_model_admin(Image))
+    model_admin.get_changelist = lambda request, **kwargs: _Unread
+    try:
+        return model_admin.get_changelist_instance(asked).queryset  # type: ignore[no-any-return]
+    except IncorrectLookupParameters:
+        return None
