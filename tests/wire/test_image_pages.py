@@ -176,5 +176,6 @@ def test_a_name_of_the_other_direction_leaves_its_surroundings_in_place(
     heading = screen.page.locator("h1")
     name, badge = heading.locator("bdi").first, heading.locator(".badge")
     boxes = name.bounding_box(), badge.bounding_box()
-    assert boxes[0] and boxes[1]
+    assert boxes[0]
+    assert boxes[1]
     assert boxes[1]["x"] >= boxes[0]["x"] + boxes[0]["width"]
