@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import category
 
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
@@ -190,16 +191,27 @@ def _bar(state: dict[str, Any], is_running: bool) -> SafeString | str:
 
 
 def title(image: Image) -> str:
-    """Return the name of an image as pages show it; "unnamed image" if the name is empty or blank.
+    """Return the name of an image as pages show it; "unnamed image" if the name is empty or blank."""
+    return named(image.name)
 
-    Unicode characters that change the direction of text, and could so hide the end of a name,
-    are shown as their codes.
+
+def named(name: str | None) -> str:
+    """Return a name of an image as pages show it; "unnamed image" if it is empty or blank.
+
+    Characters that are invisible, and could so hide a part of a name or turn it around, are shown as
+    their codes.
     """
-    return (image.name or "").strip().translate(_DIRECTIONS) or _("unnamed image")
+    text = (name or "").strip()
+    shown = "".join(f"[U+{ord(it):04X}]" if _is_hidden(it) else it for it in text)
+    return shown if shown.strip(_JOINERS) else _("unnamed image")
 
 
-# The controls of Unicode's bidirectional algorithm.
-_DIRECTIONS = {
-    code: f"[U+{code:04X}]"
-    for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-}
+_JOINERS = "\u200c\u200d"  # words of some languages need them
+# Letters and symbols that show nothing.
+_FILLERS = "\u034f\u115f\u1160\u2800\u3164\uffa0"
+
+
+def _is_hidden(char: str) -> bool:
+    if char.isprintable():
+        return char in _FILLERS
+    return category(char) in ("Cc", "Cf") and char not in _JOINERS

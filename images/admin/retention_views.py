@@ -149,6 +149,7 @@ def run_page(request: HttpRequest, run_id: int) -> HttpResponse:
             rows=[
                 {
                     "row": row,
+                    "title": formatting.named(row.name),
                     "size": formatting.size(row.size),
                     "result": _result(found, row),
                 }
@@ -208,6 +209,7 @@ def _row(decision: Decision) -> dict[str, Any]:
     fact = decision.fact
     return {
         "fact": fact,
+        "title": formatting.named(fact.name),
         "decision": decision.decision,
         "because": decision.because,
         "is_action": decision.is_action,

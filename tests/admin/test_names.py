@@ -9,6 +9,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
 
+from images.admin import formatting
 from images.models import Image
 from tests.admin.conftest import LIST
 
@@ -27,13 +28,29 @@ def pages(client: Client, image: Image) -> list[str]:
     return [answer.content.decode() for answer in found]
 
 
-@pytest.mark.parametrize("name", [None, "", "   ", "\N{NO-BREAK SPACE}"])
+@pytest.mark.parametrize(
+    "name", [None, "", "   ", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH JOINER}"]
+)
 def test_an_image_with_a_blank_name_is_called_unnamed(
     root: Client, make_image: MakeImage, name: str | None
 ) -> None:
     image = make_image("queued", name=name)
 
     assert ["unnamed image" in page for page in pages(root, image)] == [True] * 9
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\N{ZERO WIDTH SPACE}", "[U+200B]"),
+        ("\N{HANGUL FILLER}", "[U+3164]"),
+        ("de\N{SOFT HYPHEN}bian", "de[U+00AD]bian"),
+        ("de\tbian", "de[U+0009]bian"),
+        ("\N{ARABIC LETTER MEEM}\N{ZERO WIDTH NON-JOINER}", None),
+    ],
+)
+def test_what_is_invisible_in_a_name_is_shown(name: str, shown: str | None) -> None:
+    assert formatting.title(Image(name=name)) == (shown or name)
 
 
 def test_controls_of_direction_are_shown_as_their_codes(
