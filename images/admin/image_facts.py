@@ -116,9 +116,8 @@ def details(image: Image, names: Mapping[str, str]) -> list[Fact]:
     """
     owner = image.owner or ""
     name = names.get(owner, "")
-    exact = f"{formatting.size(image.size)} ({image.size or 0:,} B)"
     facts = [
-        (_("Exact size"), exact if image.size is not None else ""),
+        (_("Exact size"), f"{image.size:,} B" if image.size is not None else ""),
         (_("Virtual size"), formatting.size(image.virtual_size)),
         ("MD5", image.checksum),
         (image.os_hash_algo or _("Digest"), image.os_hash_value),

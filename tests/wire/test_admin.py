@@ -150,7 +150,7 @@ def test_every_move_by_button(screen: Screen, api: Api, tag: str) -> None:
         screen.move(label, f"tried: {label}")
         assert screen.status() == status
 
-    expect(screen.page.get_by_text("tried: Delete permanently")).to_be_visible()
+    expect(screen.page.get_by_text("tried: Delete permanently").first).to_be_visible()
     screen.shoot("image-deleted")
 
 
