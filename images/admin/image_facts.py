@@ -29,7 +29,11 @@ def head(
     ``names`` are the names of projects, by id.
     """
     formats = [image.disk_format, image.container_format]
-    stores = [it.store for it in locations if it.status == LocationStatus.ACTIVE]
+    # An image in the trash still has its data.
+    kept = (LocationStatus.PENDING_DELETE,) if image.deleted_at else ()
+    stores = [
+        it.store for it in locations if it.status in (LocationStatus.ACTIVE, *kept)
+    ]
     facts = [
         (_("Size"), formatting.size(image.size)),
         (_("Project"), _project(image, names)),
