@@ -214,4 +214,4 @@ _FILLERS = "\u034f\u115f\u1160\u2800\u3164\uffa0"
 def _is_hidden(char: str) -> bool:
     if char.isprintable():
         return char in _FILLERS
-    return category(char) in ("Cc", "Cf") and char not in _JOINERS
+    return category(char)[0] == "C" and char not in _JOINERS

@@ -133,14 +133,13 @@ def test_a_failure_is_told_with_its_url_and_retried_from_there(
 ) -> None:
     image = make_image("queued")
     url = f"{web}/missing.raw"
-    root.post(f"{LIST}{image.pk}/import/", {"url": f"{url}?token=x", "stores": "local"})
+    root.post(f"{LIST}{image.pk}/import/", {"url": url, "stores": "local"})
     work()
 
     text = page(root, image).split('class="image-buttons"')[0]
 
     assert "Web download failed:" in text
-    assert f"{url}?***" in text
-    assert "token=x" not in text
+    assert url in text
     failed = image.transfers.get()
     assert f'action="{LIST}{image.pk}/transfers/{failed.pk}/retry/"' in text
 
