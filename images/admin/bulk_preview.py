@@ -14,7 +14,7 @@ from images.bulk.edits import EDIT, Edit, is_empty, refusal
 from images.lifecycle import family_members
 from images.models import BulkChange, FamilyVersion, Image, Status
 
-SHOWN: Final = 50  # images of each list
+SHOWN: Final = 25  # images of each list
 CHECKED: Final = (
     5000  # images for which an edit is tried; the others can still be refused
 )
@@ -93,7 +93,7 @@ def _of_action(change: BulkChange, action: Action) -> Preview:
     outcome = Case(*cases, default=Value(_CHANGING), output_field=IntegerField())
     images = selected(change).annotate(outcome=outcome)
     counts = dict(images.values_list("outcome").annotate(Count("pk")).order_by())
-    ordered = images.order_by("created_at", "pk")
+    ordered = images.order_by("pk")  # by another column all of them would be sorted
     refused = [
         Refused(image, str(reasons[image.outcome][0]))
         for image in ordered.filter(outcome__gte=0)[:SHOWN]

@@ -186,6 +186,7 @@ def _draft(
             consequence=sentences,
             deleted_size=formatting.amount(deleted) if deleted else "",
             edit_form=edit_form,
+            edit=_edit_lines(Edit.of(change.edit)),
             shows_preview=not is_edit or bool(change.edit),
             checked=f"{found.total - found.unchecked:,}",
             more_changing=found.changing - len(found.changing_images),

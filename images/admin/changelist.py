@@ -177,9 +177,10 @@ class ImageList(ChangeList):
         """Return the number of images in each view that match the search and the filters."""
         if self.form.errors:
             return {}
+        special = {} if self.narrowed else COUNTED_VIEWS
         return view_counts.count(
             {
-                name: self._in_all_views.filter(COUNTED_VIEWS.get(name, condition)())
+                name: self._in_all_views.filter(special.get(name, condition)())
                 for name, (_title, condition) in VIEWS.items()
                 if name not in UNLISTED
             }

@@ -65,14 +65,25 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "trash": (_("Trash"), lambda: Q(status=Status.PENDING_DELETE)),
     "deleted": (_("Deleted"), lambda: Q(status=Status.DELETED, purged=False)),
 }
-# Conditions for counts of views, where others are better for lists.
+
+
+def _first_copies(locations: QuerySet[ImageLocation]) -> Q:
+    return Q(pk__in=locations.order_by("image").values("image")[:COUNTED_COPIES])
+
+
+# Conditions for counts of views without filters, where others are better for lists: each reads at
+# most so many copies, in the order of an index.
+COUNTED_COPIES = 5_000
 COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
     "unverified": lambda: Q(
+        _first_copies(
+            ImageLocation.objects.filter(status=LocationStatus.ACTIVE, verified_at=None)
+        ),
         status__in=READABLE_STATUSES,
-        pk__in=ImageLocation.objects.filter(
-            status=LocationStatus.ACTIVE, verified_at=None
-        ).values("image"),
-    )
+    ),
+    "damaged": lambda: Q(
+        _first_copies(ImageLocation.objects.damaged()), deleted_at=None
+    ),
 }
 UNLISTED = {"failed-today"}  # views that only a tile of the front page links to
 EMPTY: Mapping[str, Any] = {

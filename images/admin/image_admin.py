@@ -58,7 +58,13 @@ IMAGE_PAGES: Mapping[str, Callable[..., HttpResponseBase]] = {
     "edit": image_edit.show,
     "download": image_download.send,
 }
-WITH_PROBLEMS = {"failed", "failed-today", "stuck", "damaged"}  # views
+# The views that say what is wrong -> the columns that say nothing there, or the same.
+WITH_PROBLEMS = {
+    "failed": {"problem", "size_shown", "stored", "progress"},
+    "failed-today": {"problem", "size_shown", "stored", "progress"},
+    "stuck": {"problem", "stored"},
+    "damaged": {"problem", "progress"},
+}
 
 
 class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -99,8 +105,9 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if view == "trash":
             columns = tuple(name for name in columns if name not in NOT_IN_TRASH)
             columns += IN_TRASH
-        if view in WITH_PROBLEMS and "problem" not in columns:
-            columns += ("problem",)
+        if view in WITH_PROBLEMS:
+            others = (name for name in columns if name not in WITH_PROBLEMS[view])
+            columns = ("problem", *others)
         return ("status_badge", "named", *columns)
 
     def changelist_view(
@@ -239,7 +246,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             (text, formatting.ago(at) if at else "")
             for text, at in image.problem  # type: ignore[attr-defined]
         )
-        return format_html_join("", "<p>{} {}</p>", lines) or "–"
+        return format_html_join("", "<div>{} {}</div>", lines) or "–"
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
-                'indexes': [models.Index(fields=['change', 'result', 'id'], name='bulk_row_result')],
+                'indexes': [models.Index(fields=['change', 'result', 'id', 'image'], name='bulk_row_result')],
             },
         ),
     ]

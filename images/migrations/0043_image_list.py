@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
             model_name="imagelocation",
             index=models.Index(
                 condition=models.Q(("status", "active"), ("verified_at", None)),
-                fields=["image"],
+                fields=["verified_at", "image"],
                 name="location_unverified",
             ),
         ),

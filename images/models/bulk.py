@@ -90,7 +90,9 @@ class BulkRow(models.Model):
     class Meta:
         default_permissions = ()
         indexes = [
-            models.Index(fields=["change", "result", "id"], name="bulk_row_result")
+            models.Index(
+                fields=["change", "result", "id", "image"], name="bulk_row_result"
+            )
         ]
 
     def __str__(self) -> str:

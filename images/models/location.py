@@ -83,7 +83,7 @@ class ImageLocation(FSMModelMixin, models.Model):
             ),
             # The copies that were never verified.
             models.Index(
-                fields=["image"],
+                fields=["verified_at", "image"],
                 name="location_unverified",
                 condition=Q(status="active", verified_at=None),
             ),
