@@ -20,6 +20,7 @@ from imagecatalog.identity import sign_in_counts
 from images import errors, outages
 from images.admin import branding
 from images.http import responses, views
+from images.http.form_files import FileRefused
 
 # The beginnings of Django's reasons to refuse forms of other sites.
 FOREIGN = tuple(
@@ -42,7 +43,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the page for a malformed request (400). Django calls this as its handler400."""
     if not _is_page(request):
         return views.bad_request(request, exception)
-    sentence = views.told(exception)
+    sentence = _(
+        "The address or the form is malformed or too long. Go back, and change what you entered."
+    )
+    if isinstance(exception, FileRefused):
+        sentence = str(exception)
     return _page(request, 400, _("The request was refused"), sentence)
 
 

@@ -203,10 +203,6 @@ def unavailable(response: HttpResponse) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the response 400 to a request that Django itself refuses."""
-    return responses.error(request, 400, told(exception))
-
-
-def told(exception: Exception) -> str:
-    """Return the sentence that a client gets about a request that Django itself refuses."""
     is_told = isinstance(exception, FileRefused)
-    return str(exception) if is_told else "The request is malformed."
+    message = str(exception) if is_told else "The request is malformed."
+    return responses.error(request, 400, message)

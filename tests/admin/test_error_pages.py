@@ -43,7 +43,7 @@ def stranger(db: None) -> Client:
 def test_a_malformed_request(root: Client) -> None:
     text = page(root.get(f"{LIST}?q=%00"), 400, "The request was refused")
 
-    assert "The request is malformed." in text
+    assert "malformed or too long. Go back" in text
     assert "Back to the overview" in text
 
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
 Open = Callable[..., Screen]
 MIB = 1 << 20
+AXE = {"rules": {"target-size": {"enabled": True}}}  # 24 px, not looked at by default
 FAMILIES = "/admin/images/family/"
 POLICIES = "/admin/images/retentionpolicy/"
 PEOPLE = {
@@ -27,6 +28,14 @@ PEOPLE = {
     "sign-in-log": "/admin/identity/signinevent/",
 }
 TABS = ("data", "properties", "sharing", "history", "edit")  # of an image's page
+# Pages of Django's own admin. Phones show their lists as cards.
+DJANGO = {
+    "users": "/admin/auth/user/",
+    "group": "/admin/auth/group/1/change/",
+    "add-credential": "/admin/identity/applicationcredential/add/",
+    "password": "/admin/password_change/",
+    "system": "/admin/system/",
+}
 # Pages that are shown in pictures.
 SHOWN = {
     "front",
@@ -463,6 +472,7 @@ def test_every_page_is_accessible(
         **policy(service, screen.page, tag),
         **PEOPLE,
         "api": "/docs",
+        **(DJANGO if name == "phone" else {}),
     }
 
     wrong = {}
@@ -494,18 +504,19 @@ def test_no_page_is_wider_than_a_phone(
 ) -> None:
     image_id = filled(api, tag, name="debian-13-generic-amd64")
     versions = family(service, tag, filled(api, tag), filled(api, tag))
-    page = window(viewport={"width": 390, "height": 844}).page
+    page = window(viewport={"width": 320, "height": 640}).page
     paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
     paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
-    paths += [*policy(service, page, tag).values(), *PEOPLE.values()]
+    paths += [*policy(service, page, tag).values()]
+    paths += [*PEOPLE.values(), *DJANGO.values()]
 
-    wide = []
+    wide = {}
     for path in paths:
         page.goto(path)
-        wide.append(page.evaluate("document.documentElement.scrollWidth"))
+        wide[path] = page.evaluate("document.documentElement.scrollWidth")
 
-    assert wide == [390] * len(paths)
+    assert {path: width for path, width in wide.items() if width != 320} == {}
 
 
 def test_the_sign_in_is_accessible(window: Open) -> None:
@@ -517,7 +528,7 @@ def test_the_sign_in_is_accessible(window: Open) -> None:
 def serious(screen: Screen, path: str) -> list[str]:
     """Return the serious and critical violations that axe-core finds on a page."""
     screen.page.goto(path)
-    found = Axe().run(screen.page).response["violations"]
+    found = Axe().run(screen.page, options=AXE).response["violations"]
     screen.complaints.clear()  # about what axe itself has tried to load
     return [
         f"{it['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"

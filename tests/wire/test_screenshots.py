@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 MIB = 1 << 20
 TOGETHER = 600_000  # bytes of all pictures, which every clone has
 HALF = re.compile(r"3\d(\.\d)? MiB of 64")
-CLOSE_THE_SIDEBAR = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
 CLOUD = {
     "visibility": "public",
     "disk_format": "qcow2",
@@ -151,7 +150,6 @@ def test_pictures_of_the_admin(
             size = {"width": 1280, "height": 800}
             screen = Screen(browser, gallery, viewport=size, color_scheme="light")
             screen.sign_in()
-            screen.page.evaluate(CLOSE_THE_SIDEBAR)
             screen.page.goto(LIST)
             expect(screen.page.get_by_text(HALF)).to_be_visible()
             screen.page.screenshot(path=folder / "image-list.png")

@@ -62,9 +62,13 @@
       const select = choice.closest(".select2").previousElementSibling;
       const title = select.getAttribute("aria-label") || select.labels[0]?.textContent.trim().replace(/:$/, "");
       if (!title) continue;
-      choice.setAttribute("aria-label", title);
-      choice.removeAttribute("aria-labelledby");
+      for (const part of [choice, ...choice.querySelectorAll("[role='textbox']")]) {
+        part.setAttribute("aria-label", title);
+        part.removeAttribute("aria-labelledby");
+      }
     }
+    // An element without a role can have no label.
+    for (const icon of document.querySelectorAll("span[aria-label]:not([role])")) icon.setAttribute("role", "img");
   }
 
   for (const row of document.querySelectorAll(".tabular tr.form-row")) nameFields(row);
