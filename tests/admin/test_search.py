@@ -27,7 +27,7 @@ PAGE = "/admin/search/"
 def shown(client: Client, **query: str) -> set[str]:
     """The names of the images that the list shows."""
     page = client.get(LIST, query).content.decode()
-    return set(re.findall(r'/change/"[^>]*>(?:<bdi>)?([^<]+)<', page))
+    return set(re.findall(r'/change/(?:\?[^"]*)?"[^>]*>(?:<bdi>)?([^<]+)<', page))
 
 
 @pytest.fixture(params=["index", "no index"])

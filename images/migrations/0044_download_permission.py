@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("images", "0040_digests_of_indexes")]
+    dependencies = [("images", "0043_image_list")]
 
     operations = [
         migrations.AlterModelOptions(
