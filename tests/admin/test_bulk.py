@@ -61,7 +61,9 @@ def do(client: Client, verb: str, *images: Image, **options: Any) -> str:
 
 
 def images_on(page: str) -> set[str]:
-    return set(re.findall(r"<bdi>([^<]+)</bdi>", page))
+    """The images in the content of a page, or in a part of it."""
+    content = page.rpartition("</header>")[2].partition("<footer")[0]
+    return set(re.findall(r"<bdi>([^<]+)</bdi>", content))
 
 
 def test_an_action_shows_first_what_it_would_do(

@@ -22,7 +22,7 @@ from images.admin.polled_list import PolledAdmin
 ROOT = Path(__file__).resolve().parents[2]
 GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext"}
 # Lines for machines, and names that are data.
-NOT_FOR_READING = {"snippets.py", "roles.py"}
+NOT_FOR_READING = {"snippets.py", "roles.py", "exports.py"}
 # Names of algorithms, files and folders, which are the same in every language.
 NAMES = {"CSV", "JSON", "SHA-256", "SHA-512", "SHA256SUMS", "current/"}
 

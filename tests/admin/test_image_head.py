@@ -313,7 +313,7 @@ def test_the_pages_lead_through_the_filtered_list(
     assert titles == ["disk-0", "disk-1", "disk-2"]
     assert not near(shown[0], "prev")
     assert not near(shown[2], "next")
-    assert f'href="{LIST}?tag=x&o=2">Images' in shown[2]
+    assert f'href="{LIST}?o=2&tag=x">Images' in shown[2]
 
 
 def test_an_image_that_left_the_list_keeps_its_place_in_it(

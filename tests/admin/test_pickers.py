@@ -28,7 +28,7 @@ def share(root: Client, image: Image, **fields: str) -> Any:
 
 def save(root: Client, image: Image, **fields: str) -> Any:
     """Submit the form of an image with the values that the page shows, and ``fields``."""
-    page = f"{LIST}{image.pk}/change/"
+    page = f"{LIST}{image.pk}/edit/"
     form = root.get(page).context["form"]
     shown = {name: form[name].value() for name in form.fields}
     values = {f"initial-{name}": value for name, value in shown.items()} | shown
@@ -93,7 +93,7 @@ def test_an_image_gets_an_owner_by_name(root: Client, make_image: MakeImage) -> 
     save(root, image, owner="lab")
 
     assert Image.objects.get().owner == "id-of-lab"
-    assert 'value="lab"' in root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert 'value="lab"' in root.get(f"{LIST}{image.pk}/edit/").content.decode()
 
 
 def test_an_image_keeps_its_owner_rather_than_get_an_unknown_one(

@@ -280,7 +280,7 @@ def test_the_log_has_sign_ins_refusals_and_sign_outs_of_the_admin(
 
 
 def test_there_is_one_log(root: Client) -> None:
-    page = root.get("/admin/").content.decode()
+    page = root.get("/admin/system/").content.decode()
 
     assert LOG in page
     assert "/admin/axes/" not in page
