@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import imports
-from images.admin import forms, properties, upload
+from images.admin import formatting, forms, properties, upload
 from images.admin.actions import get_caller, may
 from images.admin.import_forms import ImportForm
 from images.admin.shortcuts import context
@@ -150,18 +150,22 @@ def _entered(form: Any, post: QueryDict) -> Iterator[tuple[str, Any]]:
 def _upload_page(request: HttpRequest, image: Image) -> HttpResponse:
     """Lead the browser to the upload page of a new image.
 
-    The script of the form, which has the file already, gets the addresses as JSON instead.
+    The script of the form, which has the file already, gets the image's name, status and
+    addresses as JSON instead.
     """
     page = reverse("admin:images_image_upload", args=[image.pk])
     if request.META.get("HTTP_ACCEPT") != "application/json":
         return redirect(page)
-    addresses = {
+    document = {
+        "title": formatting.title(image),
+        "status": image.status,
+        "label": image.get_status_display(),
         "page": page,
         "live": reverse("admin:images_image_upload_live", args=[image.pk]),
         "uploads": page.removesuffix("upload/") + "uploads",
         "done": reverse("admin:images_image_change", args=[image.pk]),
     }
-    return JsonResponse(addresses, status=201)
+    return JsonResponse(document, status=201)
 
 
 def _require_formats(form: forms.ImageForm) -> None:

@@ -78,7 +78,7 @@ def failure(
         "source": source(request, last),
         "error": last.error,
         "code": last.error_code,
-        "at": last.ended_at,
+        "at": formatting.exact(last.ended_at),
         "request_id": last.request_id,
         "attempt": _attempt(last, newest),
         "steps": list(_steps(request, image, last)),

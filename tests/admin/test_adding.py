@@ -33,6 +33,9 @@ def test_the_script_of_the_form_gets_the_addresses_for_the_upload(
     path = f"{LIST}{Image.objects.get().pk}/"
     assert response.status_code == 201
     assert response.json() == {
+        "title": "debian",
+        "status": "queued",
+        "label": "Queued",
         "page": f"{path}upload/",
         "live": f"{path}upload/live/",
         "uploads": f"{path}uploads",

@@ -170,6 +170,7 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     page.get_by_role("button", name="Create and upload").click()
     page.wait_for_url(re.compile("/upload/$"))
     image_id = page.url.split("/")[-3]
+    expect(page.locator("h1")).to_have_text("debian-13-generic Uploading")
     wait_until(lambda: percent(screen) >= 10, "the first tenth", 120)
     expect(page.locator("[data-show=speed]")).to_have_text(re.compile(r"iB/s$"))
     screen.shoot("upload-under-way")

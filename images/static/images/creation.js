@@ -5,7 +5,7 @@ import { SignedOut } from "./tus.js";
 // The parts of the form that a refusal replaces, to show the errors.
 const REPLACED = "[data-part]";
 
-// Returns the addresses of the new image; null if the service has refused the form, whose errors are
+// Returns the name, status and addresses of the new image; null if the service has refused the form, whose errors are
 // then shown.
 export async function create(form) {
   const values = new URLSearchParams(new FormData(form));

@@ -65,7 +65,7 @@ function run(panel) {
     area.hidden = elsewhere;
     panel.querySelector(".field-digest").hidden = open;
     input.disabled = wanted.disabled = running;
-    submit.hidden = elsewhere;
+    submit.hidden = elsewhere || (running && open);
     const file = input.files[0];
     // On the form of a new image, the button says what is missing.
     submit.disabled = running || Boolean(texts.uploads && (!file || misfit(file)));
@@ -182,6 +182,7 @@ function run(panel) {
       texts.upload = upload.url.split("/").pop();
       texts.sha256 = digests["sha-256"];
     }
+    follow().catch(() => {}); // for the status of the image
     showState();
   }
 
@@ -237,9 +238,10 @@ function run(panel) {
   async function createImage() {
     for (let refusals = 0; running; refusals += 1) {
       try {
-        const addresses = await create(form);
-        if (!addresses) return false;
-        Object.assign(texts, addresses, { upload: "", phase: "" });
+        const image = await create(form);
+        if (!image) return false;
+        view.title(image);
+        Object.assign(texts, image, { upload: "", phase: "" });
         upload = made("", 0);
         form.querySelector("a.closelink").href = texts.done;
         form.querySelector("a.closelink").textContent = texts.textBack;

@@ -86,6 +86,17 @@ export class View {
     }
   }
 
+  // Shows the name of an image that was just created, with its status.
+  title(image) {
+    const [name, status, badge] = ["bdi", "span", "span"].map((it) => document.createElement(it));
+    name.textContent = image.title;
+    status.dataset.image = "";
+    badge.className = "badge";
+    status.append(badge);
+    document.querySelector("h1").replaceChildren(name, " ", status);
+    this.badge(image);
+  }
+
   badge(state) {
     const badge = document.querySelector("[data-image] .badge");
     if (!badge || !state.status) return;
