@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from django.db.models.sql.compiler import SQLCompiler
 # The properties that tell the operating system of an image. Names without quotes: they are written
 # into the SQL.
 OS_PROPERTIES: Final = ("os_distro", "os_version", "os_type", "architecture")
+
+# Between words. The list is short because PostgreSQL's trigrams need it so. It is written in the
+# syntax of a regular expression, which is that of GLOB, too.
+SEPARATORS: Final = '[] ._/:@+,"[-]'
 
 # One tag after the other. PostgreSQL can use only plain functions of the row in an index, so
 # there it is the JSON text, in which only quotes and backslashes differ from the tags.
@@ -112,3 +117,29 @@ class HasPart(Lookup):
         """Return the SQL of the condition for SQLite, and its parameters."""
         text, params = self.process_lhs(compiler, connection)
         return f"{text} LIKE %s ESCAPE '\\'", [*params, self._pattern()]
+
+
+class BeginsWord(Lookup):
+    """A lookup that matches if a word in a text begins with the given one, in upper or lower case.
+
+    For words that are shorter than a trigram. PostgreSQL uses the trigram index for them, too.
+    SQLite ignores the case of ASCII letters only.
+    """
+
+    lookup_name = "begins_word"
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for PostgreSQL, and its parameters."""
+        text, params = self.process_lhs(compiler, connection)
+        word = re.sub(r"([^\w\s])", r"\\\1", str(self.rhs))
+        return f"{text} ~* %s", [*params, f"(^|{SEPARATORS}){word}"]
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for SQLite, and its parameters."""
+        text, params = self.process_lhs(compiler, connection)
+        word = re.sub(r"([*?[])", r"[\1]", str(self.rhs).lower())
+        return f"' ' || lower({text}) GLOB %s", [*params, f"*{SEPARATORS}{word}*"]

@@ -17,10 +17,16 @@ from images.access import Caller, property_allowed
 from images.models import Image
 from images.operations import known_digests
 from images.search import index
-from images.search.text import OS_PROPERTIES, HasPart, SearchedText
+from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, SearchedText
 
 MAX_WORDS: Final = 12  # further words of a search are ignored
-FEW: Final = 1000  # images that are looked up by their ids
+FEW: Final = 3000  # images that are looked up by their ids
+# A match is expected to be as frequent among the newest images as among all.
+NEWEST: Final = 5000
+EXPECTED: Final = 25
+ALL: Final = (
+    2**31
+)  # images; a limit keeps PostgreSQL from merging a query into another one
 PUNCTUATION: Final = '"[],\\'  # of the JSON of tags
 ID: Final = re.compile("[0-9a-f][0-9a-f-]{5,35}")  # the beginning of an id
 LAST: Final = "\U0010ffff"
@@ -48,7 +54,12 @@ class Word:
     @property
     def is_indexed(self) -> bool:
         """Whether the index can find the word."""
-        return len(self.word) >= index.SHORTEST
+        return connection.vendor == "postgresql" or not is_short(self.word)
+
+
+def is_short(word: str) -> bool:
+    """Return whether a word is shorter than what the index of SQLite has."""
+    return len(word) < index.SHORTEST
 
 
 def words_of(text: str) -> list[str]:
@@ -66,9 +77,10 @@ def matching(
     """Return those of ``images`` that match every word of a search text; all of them without a word.
 
     A word matches as part of the name, of a tag or of a property of the operating system that the
-    caller is allowed to read; as the beginning of the id, with at least 6 digits; as a digest of the
-    data; and as part of the name of the project that owns the image, which ``find_owners`` knows.
-    Upper and lower case are the same. A few queries, whose number depends on the text only.
+    caller is allowed to read; with one or two characters, as the beginning of a word there. It also
+    matches as the beginning of the id, with at least 6 digits; as a digest of the data; and as part
+    of the name of the project that owns the image, which ``find_owners`` knows. Upper and lower case
+    are the same. A few queries, whose number depends on the text only.
     """
     words = words_of(text)
     if not words:
@@ -81,8 +93,11 @@ def matching(
     readable = [
         name for name in OS_PROPERTIES if property_allowed(caller, "read", name)
     ]
-    conditions = [_condition(word, readable) for word in parsed]
-    return images.filter(_narrowed(parsed), *conditions)
+    matched = Q(*(_condition(word, readable) for word in parsed))
+    few = _few_of(parsed)
+    if few is not None:
+        return images.filter(few, matched)
+    return images.filter(matched if _is_frequent(matched) else _separately(matched))
 
 
 def _condition(word: Word, readable: Sequence[str]) -> Q:
@@ -105,8 +120,8 @@ def _by_name(word: Word) -> Q:
 def _in_text(word: str, properties: Collection[str]) -> Q:
     # PostgreSQL searches tags in their JSON.
     written = {word, json.dumps(word, ensure_ascii=False)[1:-1]}
-    text = SearchedText(properties)
-    return reduce(or_, (Q(HasPart(text, one)) for one in sorted(written)))
+    text, lookup = SearchedText(properties), BeginsWord if is_short(word) else HasPart
+    return reduce(or_, (Q(lookup(text, one)) for one in sorted(written)))
 
 
 def _ids(word: str) -> list[str]:
@@ -127,8 +142,8 @@ def _begins_with(text: str) -> Q:
     return Q(pk__startswith=text)
 
 
-def _narrowed(words: Sequence[Word]) -> Q:
-    """Return a condition that all matching images fulfil; it names them if they are few.
+def _few_of(words: Sequence[Word]) -> Q | None:
+    """Return a condition with the ids of all images that can match; None if they are many.
 
     Databases guess badly how many texts contain a word: they would look for a rare word in all
     images, the newest first.
@@ -136,12 +151,29 @@ def _narrowed(words: Sequence[Word]) -> Q:
     plain = [word for word in words if word.is_plain]
     if plain:
         found = _few([word.word for word in plain if word.is_indexed])
-        return Q() if found is None else Q(pk__in=found)
+        return None if found is None else Q(pk__in=found)
     first = next((word for word in words if word.is_indexed), None)
     found = _few([first.word]) if first else None
     if first is None or found is None:
-        return Q()
+        return None
     return Q(pk__in=found) | _by_name(first)
+
+
+def _is_frequent(matched: Q) -> bool:
+    """Return whether the newest images have matches, so that a list finds its first page there."""
+    if connection.vendor == "sqlite":
+        return True
+    newest = Image.objects.filter(deleted_at=None).order_by("-created_at", "-id")
+    among = Image.objects.filter(matched, pk__in=newest.values("pk")[:NEWEST])
+    return len(among.values_list("pk", flat=True)[:EXPECTED]) == EXPECTED
+
+
+def _separately(matched: Q) -> Q:
+    """Return the condition ``matched`` in a form that PostgreSQL evaluates first, with its index.
+
+    Otherwise it would evaluate the condition for one image after the other, the newest first.
+    """
+    return Q(pk__in=Image.objects.filter(matched).values("pk")[:ALL])
 
 
 def _few(words: Sequence[str]) -> list[str] | None:

@@ -81,6 +81,9 @@ def wanted(make_image: MakeImage) -> Image:
         "größe",
         "laborat minimal",
         "  minimal   minimal  ",
+        "24 ub",
+        "AA",
+        "hi",
     ],
 )
 def test_every_word_has_to_match_something_of_the_image(
@@ -93,7 +96,19 @@ def test_every_word_has_to_match_something_of_the_image(
 
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize(
-    "text", ["ubuntu debian", "private-number", "24_04", "%", "minimal lts", "a,b", '"']
+    "text",
+    [
+        "ubuntu debian",
+        "private-number",
+        "24_04",
+        "%",
+        "minimal lts",
+        "4 ubuntu",
+        "a,b",
+        ".",
+        "h?",
+        '"',
+    ],
 )
 def test_what_is_in_no_image_finds_none(root: Client, wanted: Image, text: str) -> None:
     assert shown(root, q=text) == set()
@@ -129,10 +144,13 @@ def test_a_deleted_row_is_found_no_more(root: Client, make_image: MakeImage) -> 
     assert shown(root, q="gone") == {"gone again"}
 
 
+@pytest.mark.parametrize("newest", [0, 100])
 def test_many_images_with_a_word_are_found_like_few(
-    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+    root: Client, make_image: MakeImage, newest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(words, "FEW", 1)
+    monkeypatch.setattr(words, "NEWEST", newest)
+    monkeypatch.setattr(words, "EXPECTED", 1)
     for number in range(3):
         make_image(name=f"disk {number}")
 
