@@ -21,12 +21,10 @@ from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, SearchedText
 
 MAX_WORDS: Final = 12  # further words of a search are ignored
 FEW: Final = 3000  # images that are looked up by their ids
+MORE: Final = 20_000  # the same, if the newest images do not match
 # A match is expected to be as frequent among the newest images as among all.
 NEWEST: Final = 5000
 EXPECTED: Final = 25
-ALL: Final = (
-    2**31
-)  # images; a limit keeps PostgreSQL from merging a query into another one
 PUNCTUATION: Final = '"[],\\'  # of the JSON of tags
 ID: Final = re.compile("[0-9a-f][0-9a-f-]{5,35}")  # the beginning of an id
 LAST: Final = "\U0010ffff"
@@ -94,10 +92,15 @@ def matching(
         name for name in OS_PROPERTIES if property_allowed(caller, "read", name)
     ]
     matched = Q(*(_condition(word, readable) for word in parsed))
-    few = _few_of(parsed)
-    if few is not None:
-        return images.filter(few, matched)
-    return images.filter(matched if _is_frequent(matched) else _separately(matched))
+    few = _few_of(parsed, FEW)
+    if few is None and not _is_frequent(matched):
+        few = _few_of(parsed, MORE)
+    if few is None:
+        return images.filter(matched)
+    is_exact = connection.vendor == "postgresql" and len(readable) == len(OS_PROPERTIES)
+    if is_exact and all(word.is_plain for word in parsed):
+        return images.filter(few)
+    return images.filter(few, matched)
 
 
 def _condition(word: Word, readable: Sequence[str]) -> Q:
@@ -142,18 +145,20 @@ def _begins_with(text: str) -> Q:
     return Q(pk__startswith=text)
 
 
-def _few_of(words: Sequence[Word]) -> Q | None:
-    """Return a condition with the ids of all images that can match; None if they are many.
+def _few_of(words: Sequence[Word], most: int) -> Q | None:
+    """Return a condition with the ids of all images that can match; None if they are too many.
+
+    The texts of at most ``most`` images may contain the words.
 
     Databases guess badly how many texts contain a word: they would look for a rare word in all
     images, the newest first.
     """
     plain = [word for word in words if word.is_plain]
     if plain:
-        found = _few([word.word for word in plain if word.is_indexed])
+        found = _few([word.word for word in plain if word.is_indexed], most)
         return None if found is None else Q(pk__in=found)
     first = next((word for word in words if word.is_indexed), None)
-    found = _few([first.word]) if first else None
+    found = _few([first.word], most) if first else None
     if first is None or found is None:
         return None
     return Q(pk__in=found) | _by_name(first)
@@ -168,22 +173,17 @@ def _is_frequent(matched: Q) -> bool:
     return len(among.values_list("pk", flat=True)[:EXPECTED]) == EXPECTED
 
 
-def _separately(matched: Q) -> Q:
-    """Return the condition ``matched`` in a form that PostgreSQL evaluates first, with its index.
+def _few(words: Sequence[str], most: int) -> list[str] | None:
+    """Return the ids of the images whose texts contain all words.
 
-    Otherwise it would evaluate the condition for one image after the other, the newest first.
+    None if they are more than ``most``, or unknown.
     """
-    return Q(pk__in=Image.objects.filter(matched).values("pk")[:ALL])
-
-
-def _few(words: Sequence[str]) -> list[str] | None:
-    """Return the ids of the images whose texts contain all words; None if they are many or unknown."""
     if not words or not index.exists():
         return None
     if connection.vendor == "sqlite":
-        found = index.find_in_fts5(connection, words, FEW + 1)
+        found = index.find_in_fts5(connection, words, most + 1)
     else:
         in_texts = reduce(and_, (_in_text(word, OS_PROPERTIES) for word in words))
         images = Image.objects.order_by().filter(in_texts)
-        found = list(images.values_list("pk", flat=True)[: FEW + 1])
-    return found if len(found) <= FEW else None
+        found = list(images.values_list("pk", flat=True)[: most + 1])
+    return found if len(found) <= most else None
