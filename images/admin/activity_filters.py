@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project
+from imagecatalog.identity.pickers import PROJECTS, Picker
 from images import activity
 from images.access import INTERFACES
 from images.activity import Position, Selection
@@ -50,7 +51,10 @@ class ActivityForm(forms.Form):
     )
     actor = forms.CharField(label=gettext_lazy("User"), required=False, max_length=255)
     project = forms.CharField(
-        label=gettext_lazy("Project of the user"), required=False, max_length=255
+        label=gettext_lazy("Project of the user"),
+        required=False,
+        max_length=255,
+        widget=Picker(PROJECTS),
     )
     interface = forms.ChoiceField(
         label=gettext_lazy("Interface"),

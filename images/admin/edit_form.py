@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from images import access
+from imagecatalog.identity.pickers import ProjectField
 from images.admin.properties import complaint
 from images.attributes import MAX_LENGTH, VISIBILITIES
 from images.bulk.edits import Edit
@@ -46,7 +46,7 @@ class EditForm(forms.Form):
         choices=[*KEEP, *((value, value) for value in VISIBILITIES)],
         required=False,
     )
-    owner = forms.CharField(
+    owner = ProjectField(
         label=gettext_lazy("Owner"),
         max_length=MAX_LENGTH,
         required=False,
@@ -74,16 +74,6 @@ class EditForm(forms.Form):
         }
         texts = {name: "\n".join(lines) for name, lines in lists.items()}
         return cls(initial=fields | texts)
-
-    def clean_owner(self) -> str:
-        """Return the id of the project. Raises ValidationError if there is no such project."""
-        text: str = self.cleaned_data["owner"]
-        owner = access.owner_id(text) if text else ""
-        if owner is None:
-            raise ValidationError(
-                _("There is no project “%(name)s”."), params={"name": text}
-            )
-        return owner
 
     def clean_properties(self) -> dict[str, str]:
         """Return the properties as {name: value}.

@@ -307,7 +307,7 @@ def test_the_preview_of_an_edit_says_what_is_refused_and_what_has_it_already(
         ({"properties": "os_glance_x=1"}, "is reserved"),
         ({"properties": "image_family=x"}, "families set it"),
         ({"properties": "hw_cpu_cores=many"}, "enter a whole number"),
-        ({"owner": "nobody"}, "no project"),
+        ({"owner": "nobody"}, "There is no project “nobody”."),
         ({"visibility": "secret"}, "not one of the available choices"),
         ({"add_tags": "x" * 256}, "longer than 255"),
     ],
