@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -47,6 +49,8 @@ from tests import described, memory_disk, published_family, samples, servers
 
 PROJECT = "project-a"
 
+numbers = itertools.count()  # of the folders of tests
+FAILED = pytest.StashKey[bool]()
 # What a test asks for says what it needs: no mark to forget.
 MARKS = {
     "catalogue": "wire",
@@ -133,6 +137,7 @@ def shared_server(item: pytest.Item) -> str | None:
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if report.failed:
+        item.stash[FAILED] = True
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, servers.Service):
                 report.sections.append(("Log of the service", value.log_tail()))
@@ -194,6 +199,21 @@ def described_answers(routes: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Client, "request", send_and_check)
         yield
+
+
+@pytest.fixture
+def tmp_path(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A new folder, which is removed unless the test fails.
+
+    For each folder, pytest's own fixture looks through the links to all earlier ones.
+    """
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.mktemp(f"{name}{next(numbers)}", numbered=False)
+    yield folder
+    if FAILED not in request.node.stash:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 # Databases
@@ -320,12 +340,6 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def unshared() -> None:
-    """No test holds a share of another: Django's test client leaves downloads open."""
-    concurrency.share(64, 8192)
-
-
-@pytest.fixture(autouse=True)
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of this process do not wait for the disk. tests/stores overrides this."""
     monkeypatch.setattr(os, "fsync", lambda file: None)
@@ -333,40 +347,26 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No rows that another test, whose database is gone, could not clean up."""
+def nothing_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that this process remembers of other tests, whose databases are gone.
+
+    No downloads that Django's test client has left open, rows that could not be cleaned up, outages
+    whose next errors would not be logged, addresses that have to wait, limits of projects, and
+    requests that count: all tests have the same projects.
+    """
+    concurrency.share(64, 8192)
     monkeypatch.setattr(object_removal, "_stuck", {})
     monkeypatch.setattr(object_removal, "_logged", {})
-
-
-@pytest.fixture(autouse=True)
-def no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No outage of another test's database, whose next errors would not be logged."""
     monkeypatch.setattr(outages, "_current", None)
-
-
-@pytest.fixture(autouse=True)
-def no_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No address that has to wait because of another test, whose database is gone."""
     monkeypatch.setattr(throttle, "_refused", {})
     monkeypatch.setattr(attempt_counts, "_own", {})
-
-
-@pytest.fixture(autouse=True)
-def no_limits() -> None:
-    """No limit of a project of another test, whose database is gone."""
     limits._own.cache_clear()
     unified_limits._latest.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No request of another test counts: all tests have the same projects."""
     monkeypatch.setattr(request_rate, "_table", bytearray(len(request_rate._table)))
 
 
-@pytest.fixture(autouse=True)
-def cheap_passwords(settings: Any) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
     """Half a second less for each password in this process. Services hash as in production."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -21,8 +21,8 @@ Open = Callable[..., Screen]
 MIB = 1 << 20
 AXE = {
     "resultTypes": ["violations"],
-    "rules": {"target-size": {"enabled": True}},
-}  # 24 px, not looked at by default
+    "rules": {"target-size": {"enabled": True}},  # 24 px, not looked at by default
+}
 FAMILIES = "/admin/images/family/"
 POLICIES = "/admin/images/retentionpolicy/"
 PEOPLE = {
