@@ -50,7 +50,7 @@ class EditForm(forms.Form):
         label=gettext_lazy("Owner"),
         max_length=MAX_LENGTH,
         required=False,
-        help_text=gettext_lazy("The name or the id of a project. Empty: keep."),
+        help_text=gettext_lazy("A project, by name or id. Empty: keep."),
     )
     protected = forms.ChoiceField(
         label=gettext_lazy("Protected"), choices=YES_NO, required=False

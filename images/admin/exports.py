@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import orjson
 from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 from images import db
 
-FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+FORMATS: Final = {"csv": "text/csv;charset=utf-8", "json": "application/json"}
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets would compute
 
 Row = Mapping[str, Any]
@@ -29,7 +30,9 @@ def response(
     write = _csv if format == "csv" else _json
     content = _without_connection(write(columns, batches))
     file = StreamingHttpResponse(content, content_type=FORMATS[format])
-    file.headers["Content-Disposition"] = f'attachment; filename="{name}.{format}"'
+    file.headers["Content-Disposition"] = content_disposition_header(
+        True, f"{name}.{format}"
+    )
     return file
 
 

@@ -28,10 +28,11 @@ from images.admin import (
     action_views,
     add_views,
     bulk_views,
-    export,
+    exports,
     formatting,
     image_download,
     image_edit,
+    image_export,
     image_page,
     list_options,
     location_views,
@@ -128,12 +129,12 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         Raises Http404 for another kind. Filters that are invalid lead back to the list.
         """
         require(request)
-        if kind not in export.KINDS:
+        if kind not in exports.FORMATS:
             raise Http404(_("The list is exported as csv or json."))
         images: Any = self.get_changelist_instance(request)
         if images.form.errors:
             return HttpResponseRedirect(f"../../?{request.GET.urlencode()}")
-        return export.response(images.queryset, kind)
+        return image_export.response(images.queryset, kind)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str

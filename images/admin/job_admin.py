@@ -26,7 +26,7 @@ from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin, PolledL
 from images.admin.shortcuts import ReasonForm, context
 from images.job_queue.listing import LONG
 from images.jobs import kinds
-from images.models import Job, RetentionRun
+from images.models import BulkChange, Job, RetentionRun
 from images.retention import runs, undoing
 
 CANCEL = "images.cancel_job"  # permission
@@ -134,6 +134,7 @@ class JobAdmin(PolledAdmin):
         context |= {
             "title": _title(job, run := _run_of(job)),
             "run": run,
+            "bulk_change": BulkChange.objects.filter(job=job.pk).first(),
             "can_cancel": job.is_open and may(request, CANCEL),
             "state": polling.state([job]),
         }

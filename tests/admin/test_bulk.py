@@ -166,6 +166,7 @@ def test_many_images_wait_for_a_worker_and_the_page_follows_it(
     assert statuses() == ["active"] * 2
     job = Job.objects.get()
     assert f'data-poll="/admin/images/job/live/?ids={job.pk}"' in page
+    assert path in look(root, f"/admin/images/job/{job.pk}/change/")
 
     kinds.carry_out(job.pk)
     assert "Deactivate: 2 changed, 0 refused" in look(root, path)

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagecatalog.identity.models import Project
-from images.admin import changelist, export, list_options, view_counts
+from images.admin import changelist, image_export, list_options, view_counts
 from images.models import (
     Image,
     ListOptions,
@@ -347,16 +347,12 @@ def test_the_list_asks_as_often_for_many_as_for_few(
     with CaptureQueriesContext(connection) as queries:
         assert root.get(LIST + query).status_code == 200
 
-    searches = (
-        3 if "q=" in query else 0
-    )  # for projects, the index, and the few it finds
+    # For projects, the index, and the few images that it finds.
+    searches = 3 if "q=" in query else 0
     assert len(queries) <= 12 + searches, [it["sql"][:150] for it in queries]
-    assert not any(
-        "COUNT(*)" in it["sql"]
-        and "LIMIT" not in it["sql"]
-        and "sqlite_master" not in it["sql"]
-        for it in queries
-    )
+    images = [it["sql"] for it in queries if 'FROM "images_image"' in it["sql"]]
+    counts = [sql for sql in images if "COUNT(*)" in sql]
+    assert [sql for sql in counts if "LIMIT" not in sql] == []
 
 
 # Tabs
@@ -612,7 +608,7 @@ def exported(client: Client, kind: str, query: str = "") -> str:
 def test_the_list_is_exported_as_it_is_filtered(
     root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "BATCH", 2)
+    monkeypatch.setattr(image_export, "BATCH", 2)
     Project.objects.create(id="project-a", name="laboratory")
     for number in range(5):
         make_image("active", name=f"disk {number}", tags=["x"], properties={"a": "ü"})
@@ -626,7 +622,7 @@ def test_the_list_is_exported_as_it_is_filtered(
     assert [row["name"] for row in rows] == [row["name"] for row in lines] == wanted
     assert rows[0]["tags"] == ["x"]
     assert rows[0]["stores"] == ["local"]
-    assert lines[0]["properties"] == '{"a": "ü"}'
+    assert lines[0]["properties"] == '{"a":"ü"}'
     assert lines[0]["owner_name"] == rows[0]["owner_name"] == "laboratory"
 
 
