@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from imagecatalog.identity.models import Project, RoleAssignment
+from imagecatalog.identity.models import RoleAssignment
 from images import imports
 from images.admin import formatting, forms, properties, upload
 from images.admin.actions import get_caller, may
@@ -27,7 +27,6 @@ from images.attributes import MAX_LENGTH
 from images.files import guesses
 from images.models import Image, ImportMethod
 
-SUGGESTED = 200  # projects
 GUESS_HEAD = 1 << 16  # bytes
 SourceForm = LocationForm | ImportForm
 
@@ -187,11 +186,6 @@ def own_project(request: HttpRequest) -> str:
     return assignments.values_list("project", flat=True).first() or ""
 
 
-def projects() -> list[tuple[str, str]]:
-    """Return (id, name) of up to 200 projects, which forms suggest as owners of an image."""
-    return list(Project.objects.order_by("name").values_list("pk", "name")[:SUGGESTED])
-
-
 def _page(
     request: HttpRequest,
     method: AddMethod,
@@ -214,7 +208,6 @@ def _page(
             source_form=source_form,
             rows=properties.rows(rows.pairs),
             known=properties.KNOWN,
-            projects=projects(),
         ),
     )
 

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 
 from images import access
 from images.admin import (
-    add_views,
     definitions,
     formatting,
     forms,
@@ -89,7 +88,6 @@ def _page(
         "shown_rows": shown_rows,
         "known": properties.KNOWN,
         "groups": offered,
-        "projects": add_views.projects(),
     }
     return TemplateResponse(
         request, "admin/images/image/edit.html", context(request, **values)

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 
 from images import access, history
 from images.admin import (
-    add_views,
     formatting,
     graph,
     image_buttons,
@@ -120,7 +119,6 @@ def share(request: HttpRequest, image_id: str) -> HttpResponse:
             }
             for it in shown.members
         ],
-        projects=add_views.projects() if rights["adding_members"] else [],
         seen_by=image_sharing.seen_by(shown.image.visibility),
         without_effect=image_sharing.without_effect(
             shown.image.visibility, len(shown.members)
