@@ -72,7 +72,9 @@ def run(transitions: int, seconds: float) -> Counter[str]:
     formats = {"disk_format": "raw", "container_format": "bare", "owner": BY.project}
     until = time.monotonic() + seconds
     outcome: Counter[str] = Counter()
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.racing"])
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         while time.monotonic() < until and moves() < transitions:
             image_ids = [
                 lifecycle.create(formats, {}, [], BY).pk for _ in range(IMAGES)
