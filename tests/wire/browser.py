@@ -77,7 +77,8 @@ class Screen:
 
     def move(self, label: str, reason: str) -> None:
         """By button, on the page of an image."""
-        self.page.get_by_role("link", name=label, exact=True).click()
+        actions = self.page.get_by_role("navigation", name="Actions")
+        actions.get_by_role("link", name=label, exact=True).click()
         self.page.get_by_label("Reason").fill(reason)
         self.page.get_by_role("button", name=label).click()
 

@@ -292,7 +292,7 @@ def test_views_filters_and_search(screen: Screen, api: Api, tag: str) -> None:
     expect(said).to_have_text("1 image")
 
     page.get_by_role("link", name="Property: os_distro=debian").click()
-    page.get_by_label("Search").fill("UBUNTU")
+    page.get_by_label("Search", exact=True).fill("UBUNTU")
     page.get_by_role("button", name="Search").click()
     expect(said).to_have_text("1 image")
     expect(page.get_by_role("link", name="ubuntu-24.04")).to_be_visible()

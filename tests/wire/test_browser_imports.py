@@ -92,6 +92,7 @@ def test_a_copy_appears_on_the_page_of_its_image(screen: Screen, api: Api) -> No
     page.get_by_label("third").check()
     screen.shoot("image-copying")
     page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("link", name="Data").click()
 
     locations = page.get_by_role("region", name="Locations")
     for store in ("far", "third"):

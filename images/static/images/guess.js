@@ -26,11 +26,15 @@ function begin(form) {
     note.hidden = !filled;
   }
 
-  form.addEventListener("change", (event) => {
-    const { type, files, value, name } = event.target;
+  function look({ type, files, value, name }) {
     if (type === "file" && files.length) guess(files[0].name, files[0].slice(0, HEAD));
     if (name === "url" && value) guess(value.split(/[?#]/)[0].split("/").pop(), null);
-  });
+  }
+
+  form.addEventListener("change", (event) => look(event.target));
+  for (const control of form.elements) {
+    if (control.type === "file") look(control); // it was chosen before this script ran
+  }
 }
 
 const form = document.querySelector("form[data-guess]");
