@@ -64,7 +64,7 @@ def state(image: Image, upload: Transfer | None) -> dict[str, Any]:
 
     ``phase`` is ``sending`` if a request is sending data now, from whichever tab or computer,
     ``stopped`` if none is, ``importing`` once all data has arrived, and empty without an open
-    upload. ``received`` and ``percent`` say how much is stored, ``sha256`` is the digest that the
+    upload. ``offset`` is the number of stored bytes of ``length``, ``sha256`` is the digest that the
     file must have, if the client has stated it.
     """
     document: dict[str, Any] = {
@@ -85,7 +85,8 @@ def state(image: Image, upload: Transfer | None) -> dict[str, Any]:
         "upload": str(upload.pk),
         "phase": phase,
         "sha256": upload.expected_digests.get("sha256", ""),
-        "percent": formatting.progress(upload)["percent"],
+        "offset": upload.bytes_received,
+        "length": upload.bytes_expected,
         "received": _received(upload),
     }
 

@@ -92,7 +92,8 @@ function run(panel) {
     nextPhase = state.phase;
     if (state.upload) {
       view.show("received", state.received);
-      view.bar(state.percent, state.received);
+      view.progress(state.offset, state.length);
+      view.rest();
     }
     showState();
   }
@@ -228,7 +229,7 @@ function run(panel) {
         }
         showStored();
         const isLocked = error instanceof Locked;
-        view.message((!isLocked && error.message) || texts.textWaiting);
+        view.message(isLocked ? texts.textLocked : error.message || texts.textWaiting);
         await delay(DELAYS[Math.min(failures - 1, DELAYS.length - 1)]);
       }
     }
@@ -333,9 +334,10 @@ function run(panel) {
   pause.addEventListener("click", () => {
     stop();
     phase = nextPhase = "stopped";
-    showStored();
+    view.rest();
     view.message(texts.textPaused);
     showState();
+    window.setTimeout(() => follow().catch(() => {}), 500); // the service keeps what has arrived
   });
 
   cancel.addEventListener("click", async () => {
