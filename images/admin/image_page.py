@@ -21,6 +21,7 @@ from images.admin import (
     image_sharing,
     image_timeline,
     list_state,
+    members,
     neighbours,
     polling,
     snippets,
@@ -79,7 +80,7 @@ def overview(request: HttpRequest, image_id: str) -> HttpResponse:
         "overview",
         details=image_facts.details(shown.image, shown.names),
         snippets=snippets.for_image(shown.image, public_url.base(request)),
-        events=image_timeline.rows(events, get_caller(request)),
+        events=image_timeline.rows(events, get_caller(request), shown.names),
     )
 
 
@@ -119,6 +120,7 @@ def share(request: HttpRequest, image_id: str) -> HttpResponse:
             }
             for it in shown.members
         ],
+        form=members.MemberForm() if rights["adding_members"] else None,
         seen_by=image_sharing.seen_by(shown.image.visibility),
         without_effect=image_sharing.without_effect(
             shown.image.visibility, len(shown.members)
@@ -139,7 +141,7 @@ def events(request: HttpRequest, image_id: str) -> HttpResponse:
         request,
         shown,
         "history",
-        events=image_timeline.rows(found, get_caller(request)),
+        events=image_timeline.rows(found, get_caller(request), shown.names),
         older_events=found[0]["id"] if has_older else 0,
         are_newest=before is None,
         graph=graph.diagram(
