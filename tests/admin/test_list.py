@@ -391,6 +391,7 @@ def test_tabs_keep_the_search_and_the_filters_and_count_with_them(
 
     assert found["Trash"] == ("?o=2&q=ubuntu&tag=x&view=trash", "1")
     assert found["All"] == ("?o=2&q=ubuntu&tag=x", "1")
+    assert found["Unverified"][1] == ""  # too slow
     assert tabs(root, "?q=ubuntu&view=trash")["All"] == ("?q=ubuntu", "1")
 
 
