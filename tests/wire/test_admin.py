@@ -30,6 +30,8 @@ PEOPLE = {
     "user": "/admin/auth/user/1/change/",
     "sign-in-log": "/admin/identity/signinevent/",
 }
+ACTIVITY = "/admin/activity/"
+SEARCH = "/admin/search/?q=image"
 TABS = ("data", "properties", "sharing", "history", "edit")  # of an image's page
 # Pages of Django's own admin. Phones show their lists as cards.
 DJANGO = {
@@ -273,6 +275,22 @@ def test_all_that_match_are_restored_from_the_trash(
 # The list
 
 
+def test_the_key_slash_leads_to_the_search_of_the_whole_catalogue(
+    screen: Screen, api: Api, tag: str
+) -> None:
+    filled(api, tag, name="debian-13", os_distro="debian")
+    page = screen.page
+    page.goto(ACTIVITY)
+    expect(page.get_by_role("cell", name="Data received").first).to_be_visible()
+
+    page.keyboard.press("/")
+    page.keyboard.type(f"DEBIAN {tag}")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="debian-13").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("debian-13")
+
+
 def test_views_filters_and_search(screen: Screen, api: Api, tag: str) -> None:
     filled(api, tag, name="ubuntu-24.04", os_distro="ubuntu")
     filled(api, tag, name="debian-13", os_distro="debian")
@@ -460,6 +478,8 @@ def test_every_page_is_accessible(
     screen = window(bypass_csp=True, **options)  # axe tries styles of its own
     pages = {
         "front": FRONT,
+        "activity": ACTIVITY,
+        "search": SEARCH,
         "list": f"{LIST}?tag={tag}",
         "trash": f"{LIST}?view=trash&tag={tag}",
         "image": f"{LIST}{image_id}/change/",
@@ -512,7 +532,7 @@ def test_no_page_is_wider_than_a_phone(
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
     paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
     paths += [*policy(service, page, tag).values()]
-    paths += [*PEOPLE.values(), *DJANGO.values()]
+    paths += [*PEOPLE.values(), *DJANGO.values(), ACTIVITY, SEARCH]
 
     wide = {}
     for path in paths:
