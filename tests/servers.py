@@ -12,6 +12,7 @@ import functools
 import importlib.util
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -42,6 +43,7 @@ PREPARE = "serve", "--prepare-only"
 NOBODY = 65534
 PACKAGED = "pginstall18/bin"  # in the package with PostgreSQL
 SQLITE = "catalogue.sqlite3"  # in the data folder
+KEY_FILE = "secret-key"  # there, too
 ANY_SERVER = ssl._create_unverified_context()  # whatever its certificate
 
 # A server asks the kernel for a signal when the process that started it is gone, however that
@@ -358,6 +360,14 @@ def _write_database(data_dir: Path, content: bytes) -> None:
     (data_dir / SQLITE).write_bytes(content)
 
 
+def _make_key(data_dir: Path) -> None:
+    """Make the secret key, as the start makes it that prepares the database."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError), open(data_dir / KEY_FILE, "x") as file:
+        os.chmod(file.fileno(), 0o600)
+        file.write(secrets.token_urlsafe(50))
+
+
 @functools.cache
 def _migrated_sqlite() -> bytes:
     """The file of a SQLite database with our tables, and nothing in them."""
@@ -440,6 +450,8 @@ def catalogue(
         is_usual = full["IMAGECATALOG_ADMIN_PASSWORD"] == ADMIN_PASSWORD
         template = _prepared_sqlite if is_usual else _migrated_sqlite
         _write_database(data_dir, template())
+    if migrated:
+        _make_key(data_dir)
     log = folder / f"{address.replace(':', '-')}.log"
     command = [
         *program,
