@@ -51,6 +51,13 @@ View = Callable[..., HttpResponseBase]
 class SignInForm(AdminAuthenticationForm):
     """The sign-in form for name and password; the second factor has a page of its own."""
 
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": _(
+            "The name or the password is wrong, or the user has no access to this admin."
+        ),
+    }
+
     def confirm_login_allowed(self, user: Any) -> None:
         """Check a user whose name and password were right.
 

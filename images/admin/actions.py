@@ -147,9 +147,13 @@ def may(request: HttpRequest, permission: str) -> bool:
 
 
 def require(request: HttpRequest, *permissions: str) -> None:
-    """Raise PermissionDenied unless the user can view images and has these permissions."""
-    if not all(may(request, name) for name in ("images.view_image", *permissions)):
-        raise PermissionDenied
+    """Raise PermissionDenied unless the user can view images and has these permissions.
+
+    The argument of the exception is the name of the permission that is missing.
+    """
+    for name in ("images.view_image", *permissions):
+        if not may(request, name):
+            raise PermissionDenied(name)
 
 
 def get_caller(request: HttpRequest) -> Caller:

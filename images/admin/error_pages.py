@@ -18,7 +18,7 @@ from django.views import defaults
 
 from imagecatalog.identity import sign_in_counts
 from images import errors, outages
-from images.admin import branding
+from images.admin import branding, roles
 from images.http import responses, views
 from images.http.form_files import FileRefused
 
@@ -81,9 +81,13 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return the page for a missing permission (403). Django calls this as its handler403."""
     if not hasattr(request, "user"):
         return defaults.permission_denied(request, exception)
-    sentence = _(
-        "Your role does not allow this action. Ask an administrator for permission."
-    )
+    sentence = _("Your role does not allow this action.")
+    groups = roles.having(str(exception))
+    if groups:
+        sentence += " " + _("Members of these groups can do it: %(groups)s.") % {
+            "groups": ", ".join(groups)
+        }
+    sentence += " " + _("Ask an administrator for permission.")
     return _page(request, 403, _("Not allowed"), sentence)
 
 

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity.pickers import PROJECTS, Picker, ProjectField
-from images import attributes, families
+from images import activity, attributes, families
 from images.access import Caller
-from images.admin import family_actions, family_publication, formatting
+from images.admin import event_texts, family_actions, family_publication, formatting
 from images.admin.actions import get_caller, may
 from images.admin.changelist import shown_project
 from images.admin.service_admin import ServiceAdmin
@@ -278,7 +278,12 @@ _STATES = {
 def _events(family: Family) -> list[dict[str, Any]]:
     newest = FamilyEvent.objects.filter(family=family.pk).order_by("-pk")[:EVENTS]
     return [
-        {"event": event, "ago": formatting.ago(event.at), "changes": event.detail}
+        {
+            "event": event,
+            "label": event_texts.label(activity.FAMILY, event.verb),
+            "ago": formatting.ago(event.at),
+            "changes": event.detail,
+        }
         for event in newest
     ]
 

@@ -51,3 +51,14 @@ def ensure(**signal: Any) -> None:
             group = Group.objects.create(name=name)
             permissions = Permission.objects.filter(content_type__app_label="images")
             group.permissions.set(permissions.filter(codename__in=codenames))
+
+
+def having(permission: str) -> list[str]:
+    """Return the names of the groups with a permission of this app, such as ``images.scrub_image``."""
+    codename = permission.removeprefix("images.")
+    if codename == permission:  # another app's, or no permission at all
+        return []
+    groups = Group.objects.filter(
+        permissions__codename=codename, permissions__content_type__app_label="images"
+    )
+    return list(groups.order_by("name").values_list("name", flat=True))

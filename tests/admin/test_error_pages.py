@@ -145,3 +145,16 @@ def test_an_address_without_its_last_slash_is_found(root: Client) -> None:
 
     assert (response.status_code, response["Location"]) == (302, f"{LIST}add/?x=1")
     assert root.get("/admin/no-such-page").status_code == 404
+
+
+def test_a_missing_permission_is_told_with_the_groups_that_have_it(
+    signed_in: Callable[..., Client], make_image: Callable[..., Any]
+) -> None:
+    image = make_image("active")
+    own_id = {"X-Openstack-Request-Id": REQUEST}
+    viewer = signed_in("viewer", headers=own_id)
+
+    response = viewer.get(f"{LIST}{image.pk}/move/deactivate/")
+
+    text = page(response, 403, "Not allowed")
+    assert "Members of these groups can do it: catalogue manager, operator." in text

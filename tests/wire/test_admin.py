@@ -139,7 +139,7 @@ def policy(service: Service, page: Page, tag: str) -> dict[str, str]:
 def test_who_signs_in_sees_the_overview(window: Open) -> None:
     screen = window(signed_in=False)
     screen.sign_in(password="a wrong one")
-    expect(screen.page.get_by_text("Please enter the correct username")).to_be_visible()
+    expect(screen.page.get_by_text("The name or the password is wrong")).to_be_visible()
     screen.shoot("sign-in")
 
     screen.sign_in()
