@@ -127,16 +127,15 @@ def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
 def _projects(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     # An earlier release counted no projects; the metrics can need more of them.
     rows = statistics.get("projects", [])[: overview.LARGEST]
-    names = project_names({row["project"] for row in rows if row["project"]})
+    ids = {row["project"] for row in rows if row["project"]}
+    names, allowed = project_names(ids), project_usage.size_limits(ids)
     return [
         {
             "name": names.get(row["project"], row["project"]) or _("(none)"),
             "url": row["project"]
             and project_usage.url_of(row["project"], is_known=row["project"] in names),
         }
-        | {
-            name: formatting.size(row[name])
-            for name in ("used", "reserved", "chunks", "trash")
-        }
+        | {name: formatting.size(row[name]) for name in ("reserved", "chunks", "trash")}
+        | {"used": project_usage.bar(row["used"], allowed.get(row["project"]))}
         for row in rows
     ]

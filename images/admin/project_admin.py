@@ -11,6 +11,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -35,11 +36,11 @@ class ProjectList(ChangeList):
         """Load the projects of the current page, with the number and the bytes of their images."""
         super().get_results(request)
         self.result_list = list(self.result_list)
-        totals = project_usage.totals(project.pk for project in self.result_list)
-        limit = limits.of_all(limits.SIZE_TOTAL)
+        ids = [project.pk for project in self.result_list]
+        totals, allowed = project_usage.totals(ids), project_usage.size_limits(ids)
         for project in self.result_list:
             project.images, project.bytes = totals[project.pk]
-            project.limit = limit(project.pk)
+            project.limit = allowed.get(project.pk)
 
     @property
     def others(self) -> list[dict[str, Any]]:
@@ -113,19 +114,9 @@ class ProjectAdmin(RolesAdmin):
         return format_html('<a href="{}">{}</a>', url, f"{project.images:,}")
 
     @admin.display(description=_("data"))
-    def usage_shown(self, project: Any) -> str:
+    def usage_shown(self, project: Any) -> SafeString | str:
         """Return the bytes of a project's images, with a bar if there is a limit."""
-        used = formatting.size(project.bytes)
-        share = project_usage.percent(project.bytes, project.limit)
-        if share is None:
-            return used
-        return format_html(
-            '<meter max="100" high="90" value="{}" aria-label="{}"></meter> {}',
-            share,
-            _("used part of the limit"),
-            _("%(used)s of %(limit)s")
-            % {"used": used, "limit": formatting.size(project.limit)},
-        )
+        return project_usage.bar(project.bytes, project.limit)
 
     @admin.display(description=_("users"))
     def users_shown(self, project: Any) -> int:

@@ -100,18 +100,6 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Project
         fields = ("name",)
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        own, defaults = limits.own(self.instance.pk), limits.of(None)
-        for name in set(LABELS) & set(self.fields):
-            field = self.fields[name]
-            field.initial = own.get(name)
-            default = shown(name, limits.in_units(name, defaults[name]))
-            sentence = _("Empty: the default, %(default)s.") % {"default": default}
-            if name == limits.STAGE_TOTAL and limits.stages_as_stored():
-                sentence = _("Empty: as much as the data of images.")
-            field.help_text = sentence
-
     @property
     def changed_limits(self) -> dict[str, int | None]:
         """The limits that the user has changed: name -> MiB or images; None for the default."""
@@ -131,3 +119,15 @@ class LimitsForm(ProjectForm):
     image_count_uploading = LimitField(
         limits.COUNT_UPLOADING, label=LABELS[limits.COUNT_UPLOADING]
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        own, defaults = limits.own(self.instance.pk), limits.of(None)
+        for name in LABELS:
+            field = self.fields[name]
+            field.initial = own.get(name)
+            default = shown(name, limits.in_units(name, defaults[name]))
+            sentence = _("Empty: the default, %(default)s.") % {"default": default}
+            if name == limits.STAGE_TOTAL and limits.stages_as_stored():
+                sentence = _("Empty: as much as the data of images.")
+            field.help_text = sentence

@@ -13,7 +13,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -67,21 +69,22 @@ def _rows(project: str) -> list[dict[str, Any]]:
     try:
         allowed = limits.of(project)
     except errors.LimitsUnknown:
-        return [_row(name, amount, None, "") for name, amount in used.items()]
+        unknown = {"limit": _("unknown"), "percent": None, "source": ""}
+        return [_row(name, amount, None) | unknown for name, amount in used.items()]
     return [
-        _row(name, amount, allowed[name], SOURCES[limits.source(project, name)])
+        _row(name, amount, allowed[name])
+        | {"source": SOURCES[limits.source(project, name)]}
         for name, amount in used.items()
     ]
 
 
-def _row(name: str, used: int, limit: int | None, source: Any) -> dict[str, Any]:
+def _row(name: str, used: int, limit: int | None) -> dict[str, Any]:
     show = formatting.size if limits.UNITS[name] > 1 else "{:,}".format
     return {
         "label": LABELS[name],
         "used": show(used),
         "limit": UNLIMITED if limit is None else show(limit),
         "percent": percent(used, limit),
-        "source": source,
     }
 
 
@@ -90,6 +93,31 @@ def percent(used: int, limit: int | None) -> int | None:
     if limit is None:
         return None
     return min(100, 100 * used // limit) if limit else 100
+
+
+def size_limits(projects: Iterable[str]) -> dict[str, int | None]:
+    """Return how many bytes projects may store, by id; None: no limit. At most one query.
+
+    Empty if the limits of Keystone are needed and are unknown.
+    """
+    limit = limits.of_all(limits.SIZE_TOTAL)
+    try:
+        return {project: limit(project) for project in projects}
+    except errors.LimitsUnknown:
+        return {}
+
+
+def bar(used: int, limit: int | None) -> SafeString | str:
+    """Return bytes in use as HTML, with a bar if there is a limit."""
+    share, shown = percent(used, limit), formatting.size(used)
+    if share is None:
+        return shown
+    return format_html(
+        '<meter max="100" high="90" value="{}" aria-label="{}"></meter> {}',
+        share,
+        _("used part of the limit"),
+        _("%(used)s of %(limit)s") % {"used": shown, "limit": formatting.size(limit)},
+    )
 
 
 def totals(projects: Iterable[str]) -> dict[str, tuple[int, int]]:

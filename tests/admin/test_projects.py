@@ -153,6 +153,27 @@ def test_a_project_that_is_managed_elsewhere_has_a_page_with_its_usage(
     assert (absent.status_code, known.url) == (404, LAB)  # type: ignore[attr-defined]
 
 
+def test_the_front_page_shows_how_much_of_its_limit_a_project_uses(
+    root: Client, make_image: MakeImage
+) -> None:
+    limits.set_own("id-of-lab", {"image_size_total": 4 * 1024})
+    make_image("active", size=GIB, owner="id-of-lab")
+
+    assert "1.0 GiB of 4.0 GiB" in root.get("/admin/").content.decode()
+
+
+def test_pages_are_there_while_the_limits_of_keystone_are_unknown(
+    root: Client, make_image: MakeImage, settings: Any
+) -> None:
+    make_image("active", size=GIB, owner="id-of-lab")
+    settings.IMAGECATALOG_UNIFIED_LIMITS = True
+
+    pages = [root.get(path) for path in (PROJECTS, LAB, "/admin/")]
+
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert "unknown" in pages[1].content.decode()
+
+
 def test_a_viewer_sees_projects_and_changes_nothing(
     signed_in: Callable[..., Client],
 ) -> None:
