@@ -18,7 +18,7 @@ from images import errors, job_queue, logs, pause
 from images.admin import bulk_consequences, formatting, polling
 from images.admin.actions import ACTIONS, UNDO, get_caller, may, require
 from images.admin.bulk_preview import preview, selected
-from images.admin.changelist import prefetch
+from images.admin.changelist import prefetch, project_names
 from images.admin.edit_form import EditForm
 from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
 from images.bulk import acting, drafts
@@ -305,8 +305,11 @@ def _row(row: BulkRow, image: Image | None) -> dict[str, Any]:
 
 def _edit_lines(edit: Edit) -> list[str]:
     """Return what an edit changes, a line for each attribute, tag and property."""
+    fields = dict(edit.fields)
+    if owner := fields.get("owner"):
+        fields["owner"] = project_names({owner}).get(owner, owner)
     return [
-        *(f"{name}: {_value(value)}" for name, value in edit.fields.items()),
+        *(f"{name}: {_value(value)}" for name, value in fields.items()),
         *(_("tag %(tag)s added") % {"tag": tag} for tag in edit.add_tags),
         *(_("tag %(tag)s removed") % {"tag": tag} for tag in edit.remove_tags),
         *(f"{name}={value}" for name, value in edit.properties.items()),

@@ -266,7 +266,7 @@ def test_an_edit_changes_tags_properties_visibility_owner_and_flags(
     page = confirm(root, path, "cleaned up")
 
     assert "Edit: 1 changed, 0 refused" in page
-    assert "owner: project-b" in page
+    assert "owner: laboratory" in page
     changed = Image.objects.get()
     assert changed.tags == ["golden", "lts"]
     assert changed.properties == {"os_distro": "ubuntu", "hw_machine_type": "q35"}
