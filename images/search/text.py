@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 from typing import Any, Final
@@ -143,3 +144,28 @@ class BeginsWord(Lookup):
         text, params = self.process_lhs(compiler, connection)
         word = re.sub(r"([*?[])", r"[\1]", str(self.rhs).lower())
         return f"' ' || lower({text}) GLOB %s", [*params, f"*{SEPARATORS}{word}*"]
+
+
+class IsAnyOf(Lookup):
+    """A lookup that matches if a column has one of many values, which are one parameter.
+
+    Django's own lookup has a parameter for each value, and PostgreSQL allows 65,535 in a query.
+    """
+
+    lookup_name = "is_any_of"
+    prepare_rhs = False
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for PostgreSQL, and its parameters."""
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*params, list(self.rhs)]
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for SQLite, and its parameters."""
+        column, params = self.process_lhs(compiler, connection)
+        values = json.dumps(list(self.rhs))
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, values]

@@ -11,13 +11,13 @@ from operator import and_, or_
 from typing import Final
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from images.access import Caller, property_allowed
 from images.models import Image
 from images.operations import known_digests
 from images.search import index
-from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, SearchedText
+from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, IsAnyOf, SearchedText
 
 MAX_WORDS: Final = 12  # further words of a search are ignored
 FEW: Final = 3000  # images that are looked up by their ids
@@ -114,10 +114,14 @@ def _condition(word: Word, readable: Sequence[str]) -> Q:
 def _by_name(word: Word) -> Q:
     condition = Q()
     if word.ids:
-        condition |= Q(pk__in=word.ids)
+        condition |= _among("pk", word.ids)
     if word.owners:
-        condition |= Q(owner__in=word.owners)
+        condition |= _among("owner", word.owners)
     return condition
+
+
+def _among(column: str, values: Collection[str]) -> Q:
+    return Q(IsAnyOf(F(column), sorted(values)))
 
 
 def _in_text(word: str, properties: Collection[str]) -> Q:
@@ -156,12 +160,12 @@ def _few_of(words: Sequence[Word], most: int) -> Q | None:
     plain = [word for word in words if word.is_plain]
     if plain:
         found = _few([word.word for word in plain if word.is_indexed], most)
-        return None if found is None else Q(pk__in=found)
+        return None if found is None else _among("pk", found)
     first = next((word for word in words if word.is_indexed), None)
     found = _few([first.word], most) if first else None
     if first is None or found is None:
         return None
-    return Q(pk__in=found) | _by_name(first)
+    return _among("pk", found) | _by_name(first)
 
 
 def _is_frequent(matched: Q) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.admin.conftest import LIST
 
 MakeImage = Callable[..., Image]
 PAGE = "/admin/search/"
+OLD = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def shown(client: Client, **query: str) -> set[str]:
@@ -156,6 +158,19 @@ def test_many_images_with_a_word_are_found_like_few(
 
     assert shown(root, q="disk") == {"disk 0", "disk 1", "disk 2"}
     assert shown(root, q="disk 1") == {"disk 1"}
+
+
+@pytest.mark.postgres
+def test_as_many_images_as_are_looked_up_by_id_are_few_parameters(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "NEWEST", 0)
+    names = (f"disk {number}" for number in range(7000))
+    Image.objects.bulk_create(Image(name=name, created_at=OLD) for name in names)
+
+    page = root.get(LIST, {"q": "disk"})
+
+    assert "7,000 images" in page.content.decode()
 
 
 def test_a_property_that_the_user_cannot_read_finds_nothing(
