@@ -180,13 +180,9 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         Users who cannot change the admin access see it as text.
         """
         if obj is None:
-            groups = (
-                self.add_fieldsets
-                if self._gives_access(request)
-                else self.add_fieldsets[:1]
-            )
-            return groups
-        if self._is_advanced(request):
+            gives = self._gives_access(request)
+            return self.add_fieldsets if gives else self.add_fieldsets[:1]
+        if self._is_advanced(request, obj):
             return self.advanced_fieldsets
         if self._gives_access(request, obj):
             return self.fieldsets
@@ -210,12 +206,17 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         """
         return bool(request.user.is_superuser and user != request.user)
 
-    def _is_advanced(self, request: HttpRequest) -> bool:
-        return "advanced" in request.GET and bool(request.user.is_superuser)
+    def _is_advanced(self, request: HttpRequest, user: Any) -> bool:
+        return "advanced" in request.GET and self._gives_access(request, user)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the names of read-only fields: also whether they are enabled, for users themselves."""
+        own = ("is_active",) if obj is not None and obj == request.user else ()
+        return (*self.readonly_fields, *own)
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         """Return the inline forms: the roles in projects, but not on the advanced page."""
-        return () if obj and self._is_advanced(request) else self.inlines
+        return () if obj and self._is_advanced(request, obj) else self.inlines
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the signed-in user can change the user ``obj``: only superusers change superusers."""
@@ -276,7 +277,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
             "log_url": sign_in_log_admin.log_url(name) if sees_log else "",
             "locks": _locks(name),
             "issuers": user.external_accounts.values_list("issuer", flat=True),
-            "is_advanced": self._is_advanced(request),
+            "is_advanced": self._is_advanced(request, user),
             "offers_advanced": self._gives_access(request, user),
         }
 

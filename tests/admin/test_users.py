@@ -171,11 +171,15 @@ def test_superusers_do_not_take_their_own_access_away(root: Client) -> None:
     superuser = User.objects.get(username="root")
 
     page = root.get(path(superuser)).content.decode()
-    root.post(path(superuser), form(username="root", access="none"))
+    own = form(username="root", access="none")
+    del own["is_active"]
+    root.post(path(superuser), own)
+    root.post(f"{path(superuser)}?advanced=1", own)
     deleted = root.post(path(superuser, "delete/"), {"post": "yes"})
 
     assert 'name="access"' not in page
     assert access_of(superuser)[:2] == (True, True)
+    assert superuser.is_active
     assert deleted.status_code == 403
 
 
