@@ -153,7 +153,10 @@ class IsAnyOf(Lookup):
     """
 
     lookup_name = "is_any_of"
-    prepare_rhs = False
+
+    def get_prep_lookup(self) -> Any:
+        """Return the values of the condition unchanged; Django itself would make them one text."""
+        return self.rhs
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
