@@ -177,6 +177,7 @@ def test_an_app_is_set_up_and_asked_for_in_a_browser(
     screen = Screen(browser, site.service)
     page = screen.page
     screen.sign_in("gina", PASSWORD)
+    page.locator("details.account summary").click()
     page.get_by_role("link", name="Second factor").click()
     screen.shoot("second-factor-setup")
     secret = page.locator("code").inner_text().replace(" ", "")
