@@ -29,7 +29,7 @@ def archive() -> bytes:
         ("disk.img", bytes(4096), ("disk", "raw", "bare")),
         ("install.iso", ISO, ("install", "iso", "bare")),
         ("noise", b"no format at all", ("noise", "", "")),
-        ("disk.raw.gz", gzip.compress(b"data"), ("disk", "raw", "compressed")),
+        ("disk.raw.gz", gzip.compress(b"data", mtime=0), ("disk", "raw", "compressed")),
         ("appliance.ova", archive(), ("appliance", "vmdk", "ova")),
         ("layers.tar", archive(), ("layers.tar", "", "")),
         # The name of a URL, whose data is not known.
