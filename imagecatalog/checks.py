@@ -245,7 +245,7 @@ def search_index(
         Warning(
             "The search in the browser admin has no index: it reads all images.",
             hint=reasons[connection.vendor],
-            id="imagecatalog.W015",
+            id="imagecatalog.W016",
         )
     ]
 
