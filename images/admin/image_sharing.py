@@ -50,7 +50,8 @@ def without_effect(visibility: str, count: int) -> str:
 _SEEN_BY: Mapping[str, Callable[[], str]] = {
     "private": lambda: _("Only its own project sees the image."),
     "shared": lambda: _(
-        "Its own project sees the image, and each project below that has not rejected it."
+        "Its own project sees the image. The projects below can use it; their lists show it once "
+        "they, or an administrator, have accepted it."
     ),
     "community": lambda: _(
         "Every project can use the image, but lists omit it unless a client asks for it."

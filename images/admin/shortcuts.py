@@ -31,7 +31,7 @@ class ReasonForm(forms.Form):
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
         """Create the form. As the ``first`` form on a page it gets the keyboard focus."""
         super().__init__(data)
-        self.fields["reason"].help_text = self.recorded
+        self.fields["reason"].help_text = _("Required. %s") % self.recorded
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
 

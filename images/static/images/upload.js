@@ -227,8 +227,9 @@ function run(panel) {
           refusals += 1;
           continue;
         }
-        showStored();
         const isLocked = error instanceof Locked;
+        if (isLocked) showStored();
+        else view.rest(); // only the next look says what the service has
         view.message(isLocked ? texts.textLocked : error.message || texts.textWaiting);
         await delay(DELAYS[Math.min(failures - 1, DELAYS.length - 1)]);
       }
