@@ -24,7 +24,6 @@ from images.admin.import_forms import ImportForm
 from images.admin.shortcuts import context
 from images.admin.url_forms import LocationForm
 from images.attributes import MAX_LENGTH
-from images.files import guesses
 from images.models import Image, ImportMethod
 
 GUESS_HEAD = 1 << 16  # bytes
@@ -81,6 +80,8 @@ def guess(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     head = request.read(GUESS_HEAD) if request.method == "POST" else b""
     name = request.GET.get("name", "")[-MAX_LENGTH:]
+    from images.files import guesses  # slow: not for commands
+
     return JsonResponse(guesses.guess(name, head)._asdict())
 
 
