@@ -233,7 +233,7 @@ def _digest(*parts: str) -> bytes:
 
 
 def age(moment: float) -> float:
-    """Return how many seconds ago ``moment`` was, a reading of the monotonic clock."""
+    """Return the seconds that have passed since ``moment``, a reading of the monotonic clock."""
     return time.monotonic() - moment
 
 

@@ -66,7 +66,7 @@ def versions(request: HttpRequest) -> frozenset[int] | None:
 
 
 def allows_range(request: HttpRequest, etag: str | None) -> bool:
-    """Return whether a requested range can be sent; False if If-Range has another ETag than the data.
+    """Return whether a requested range can be sent; False if If-Range names other data.
 
     If the result is False, the client gets the whole data.
     """

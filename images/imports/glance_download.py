@@ -108,7 +108,7 @@ def bring_in(
     """Copy the image of another region: its data, its formats and some of its properties.
 
     The formats and properties are saved only when the image becomes active. ``apply_plugins``
-    returns the blocks as plugins change them; reading them raises ServerStopping when the worker is
+    returns the blocks as changed by the plugins; reading them raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive`` and of ``image_service.describe``.
     """
     failpoint("glance_download.claimed")

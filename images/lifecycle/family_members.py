@@ -70,7 +70,7 @@ def check_not_current(image: Image, outcome: str) -> None:
 
 
 def current_in(image: Image) -> Family | None:
-    """Return the family of which an image is the current one; None if there is none. One query."""
+    """Return the family whose current image is this one; None if there is none. One query."""
     statement = _current()
     families = Family.objects.raw(statement.sql, statement.bind({IMAGE_ID: image.pk}))
     return next(iter(families), None)

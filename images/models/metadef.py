@@ -125,7 +125,7 @@ class MetadefObject(models.Model):
 
 
 class MetadefProperty(models.Model):
-    """The definition of one property."""
+    """A metadata definition of one property that images or other resources can have."""
 
     namespace = models.ForeignKey(
         MetadefNamespace, models.CASCADE, related_name="properties"

@@ -21,7 +21,7 @@ def tree_of(family: Family) -> str:
 
 
 class PreparedVersion(models.Model):
-    """The values that the background worker computes of a version before it can be published."""
+    """The values that the background worker computes for a version before it can be published."""
 
     # Without a constraint: the previous release deletes versions.
     version = models.OneToOneField(

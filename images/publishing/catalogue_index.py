@@ -14,7 +14,7 @@ FORMAT: Final = "imagecatalog-publication/1"
 
 
 def fragment(family: PublishedFamily) -> dict[str, Any]:
-    """Return the part of the index about a family, for `document`."""
+    """Return the part of the index that describes a family; `document` joins the parts."""
     current = family.current
     return {
         "name": family.name,

@@ -35,7 +35,7 @@ class State:
         return any(row.signatures for row in self.publications)
 
     def families(self) -> Iterator[tuple[Publication, PublishedFamily]]:
-        """Yield the families, each with its row; only one is in memory at a time."""
+        """Yield the rows of the published families, each with its family; one is in memory at a time."""
         for row in self.publications:
             yield row, storage.load(bytes(row.snapshot))
 

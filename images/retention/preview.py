@@ -65,9 +65,10 @@ def rules_of(policy: RetentionPolicy) -> Rules:
 def all_decisions(
     policy: RetentionPolicy, now: datetime, holder: facts.Holder | None = None
 ) -> Iterator[Decision]:
-    """Yield the decisions on all images of a policy, or of a holder, group by group. One query.
+    """Yield what a policy decides on each of its images, or only on those of ``holder``. One query.
 
-    Nothing must be written before the last one: SQLite refuses to write on a connection that still
+    Decisions of one holder (a family, or a project) come together. The caller must not write to the
+    database until the last decision is read: SQLite refuses to write on a connection that still
     reads, once another process has written.
     """
     rules = rules_of(policy)

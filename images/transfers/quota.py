@@ -125,12 +125,12 @@ def check_uploading(image: Image) -> None:
 
 
 def check_staging(image: Image, size: int) -> None:
-    """Raise QuotaExceeded if ``size`` more bytes exceed the project's staging quota.
+    """Raise QuotaExceeded if ``size`` more bytes would exceed the project's staging quota.
 
     Called with the image locked, in the transaction that begins a resumable upload, a stage
     request, a web download or a copy to another store; for staged data of unknown size also in
-    the transactions that count its chunks. If IMAGECATALOG_SIZE_LIMITS is ``soft``, only the
-    data that is under way already counts.
+    the transactions that count its chunks. If IMAGECATALOG_SIZE_LIMITS is ``soft``, ``size``
+    does not count: the error is raised only once the quota is exceeded.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:

@@ -33,7 +33,7 @@ class Listing:
         self._db.execute("COMMIT")
 
     def take(self, keys: Sequence[str]) -> dict[str, int]:
-        """Remove these keys from the table; return the keys that it had, with their sizes (bytes)."""
+        """Remove these keys from the listing; return those that it had, with their sizes (bytes)."""
         marks = ",".join("?" * len(keys))
         removed = self._db.execute(
             f"DELETE FROM found WHERE key IN ({marks}) RETURNING key, size", keys
