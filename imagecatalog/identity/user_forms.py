@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity import admin_access
@@ -41,6 +42,12 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
         return str(obj.name)
 
 
+def _with_others(chosen: Any, held: Any) -> Any:
+    """Return the chosen permissions, and those held that the form does not ask for."""
+    others = held.exclude(content_type__app_label__in=APPS)
+    return Permission.objects.filter(Q(pk__in=chosen) | Q(pk__in=others))
+
+
 class UserForm(UserChangeForm):  # type: ignore[type-arg]
     """The form of an existing user."""
 
@@ -57,6 +64,11 @@ class UserForm(UserChangeForm):  # type: ignore[type-arg]
         if field.initial == admin_access.CUSTOM:
             kept = (admin_access.CUSTOM, admin_access.describe(self.instance))
             field.choices = [*admin_access.choices(), kept]  # type: ignore[attr-defined]
+
+    def clean_user_permissions(self) -> Any:
+        """Return the chosen permissions, and those of other apps, which stay."""
+        chosen = self.cleaned_data["user_permissions"]
+        return _with_others(chosen, self.instance.user_permissions)
 
 
 def _explain(fields: dict[str, forms.Field]) -> None:
@@ -78,6 +90,13 @@ class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Group
         fields = ("name", "permissions")
+
+    def clean_permissions(self) -> Any:
+        """Return the chosen permissions, and those of other apps, which stay."""
+        chosen = self.cleaned_data["permissions"]
+        if self.instance.pk is None:
+            return chosen
+        return _with_others(chosen, self.instance.permissions)
 
 
 class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from imagecatalog.identity import application_credentials, sign_in_log
@@ -60,9 +62,14 @@ def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
 
 
 def set_last_sign_in(user_id: int) -> None:
-    """Save the present time as the last sign-in of a user, as Django does at sign-ins to the admin."""
+    """Save the present time as the last sign-in of a user, as Django does at sign-ins to the admin.
+
+    Not more often than once a minute: many clients of one user would wait for each other.
+    """
+    now = timezone.now()
     users = get_user_model().objects.filter(pk=user_id)
-    users.update(last_login=timezone.now())
+    is_old = Q(last_login=None) | Q(last_login__lt=now - timedelta(minutes=1))
+    users.filter(is_old).update(last_login=now)
 
 
 def delete(user: Any, origin: Origin) -> None:

@@ -16,7 +16,7 @@ from images.models import BulkChange, FamilyVersion, Image, Status
 
 SHOWN: Final = 25  # images of each list
 CHECKED: Final = (
-    5000  # images for which an edit is tried; the others can still be refused
+    500  # images for which an edit is tried; the others can still be refused
 )
 
 # Verbs that change nothing, and refuse nothing, in images with these statuses.

@@ -67,7 +67,8 @@ def show(request: HttpRequest, change_id: UUID) -> HttpResponse:
     require(request)
     changes = BulkChange.objects.select_related("job")
     change = changes.filter(pk=change_id).first()
-    if change is None:
+    is_draft = change is not None and change.requested_at is None
+    if change is None or (is_draft and change.actor != get_caller(request).user):
         raise Http404(
             _("There is no such bulk change. Drafts are removed after a day.")
         )
@@ -140,8 +141,8 @@ def _cancel(request: HttpRequest, change: BulkChange) -> HttpResponse:
 
 
 def _undo(request: HttpRequest, change: BulkChange) -> HttpResponse:
-    if change.verb not in UNDO:
-        raise Http404(_("This bulk change cannot be undone."))
+    if change.verb not in UNDO or (change.job is not None and change.job.is_open):
+        raise Http404(_("This bulk change cannot be undone, or not yet."))
     return start(request, drafts.changed_images(change), UNDO[change.verb])
 
 

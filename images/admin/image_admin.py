@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import F, QuerySet
 from django.http import (
     Http404,
@@ -131,8 +132,12 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         require(request)
         if kind not in exports.FORMATS:
             raise Http404(_("The list is exported as csv or json."))
-        images: Any = self.get_changelist_instance(request)
-        if images.form.errors:
+        try:
+            images: Any = self.get_changelist_instance(request)
+            is_invalid = bool(images.form.errors)
+        except IncorrectLookupParameters:  # there is no such page
+            is_invalid = True
+        if is_invalid:
             return HttpResponseRedirect(f"../../?{request.GET.urlencode()}")
         return image_export.response(images.queryset, kind)
 

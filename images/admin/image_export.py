@@ -13,7 +13,7 @@ from images.admin import exports
 from images.admin.changelist import project_names
 from images.models import Image, ImageLocation, LocationStatus, positions
 
-BATCH: Final = 1000  # images of one query
+BATCH: Final = 100  # images of one query: each can have 256 Ki characters of properties
 STORED: Final = (
     "id",
     "name",

@@ -25,6 +25,7 @@ from images.admin.changelist import prefetch
 from images.models import Family, Image
 
 SHOWN: Final = 10  # results of each kind
+MOST_PROJECTS: Final = 1000  # whose images a word finds by the name of the project
 # The models that the page searches, each with the title of its results.
 SECTIONS: Final[Sequence[tuple[type[Model], Any]]] = (
     (Image, gettext_lazy("Images")),
@@ -46,9 +47,13 @@ def matching(
 
 
 def owners_named(words: Sequence[str]) -> Mapping[str, list[str]]:
-    """Return the ids of the projects that have a word in their names, for each of ``words``. One query."""
+    """Return the ids of the projects that have a word in their names, for each of ``words``.
+
+    At most 1,000 projects, the first by name: each id is a parameter of further queries. One query.
+    """
     any_word = reduce(or_, (Q(name__icontains=word) for word in words))
-    projects = list(Project.objects.filter(any_word).values_list("pk", "name"))
+    named = Project.objects.filter(any_word).order_by("name")
+    projects = list(named.values_list("pk", "name")[:MOST_PROJECTS])
     return {
         word: [pk for pk, name in projects if word.casefold() in name.casefold()]
         for word in words

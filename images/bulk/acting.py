@@ -15,7 +15,7 @@ from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from images import errors
+from images import errors, lifecycle
 from images.access import Caller
 from images.bulk.edits import EDIT, Edit, edit
 from images.bulk.verbs import VERBS, Verb
@@ -37,7 +37,10 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     done = total - found.get(BulkResult.PLANNED, 0)
     for row in _planned(change):
         job.progress(done, total)
-        row.result, row.error = _outcome(verb, row, actor, change.reason)
+        if _was_changed(row, actor):  # by an attempt that was interrupted
+            row.result, row.error = BulkResult.DONE, ""
+        else:
+            row.result, row.error = _outcome(verb, row, actor, change.reason)
         row.save(update_fields=["result", "error"])
         done += 1
     job.progress(done, total)
@@ -49,6 +52,8 @@ def verb_of(change: BulkChange) -> Verb:
     """Return the function that a bulk change calls for each of its images."""
     if change.verb == EDIT:
         return partial(edit, Edit.of(change.edit))
+    if change.verb == "scrub":  # not what was restored and deleted again meanwhile
+        return partial(lifecycle.scrub, until=change.created_at)
     return VERBS[change.verb]
 
 
@@ -78,11 +83,16 @@ def _outcome(
         raise
     except errors.ImageError as error:
         refusal = error.for_operator()
-    # The verb can have changed the image in an earlier attempt, and can have had nothing to change.
+    if refusal:
+        return BulkResult.REFUSED, refusal
+    # The verb can have had nothing to change.
+    return (BulkResult.DONE if _was_changed(row, actor) else BulkResult.UNCHANGED), ""
+
+
+def _was_changed(row: BulkRow, actor: Caller) -> bool:
+    """Return whether the bulk change of ``actor`` has changed the image of a row. One query."""
     events = Event.objects.filter(image=row.image_id)
-    if events.filter(detail__bulk_change=actor.detail["bulk_change"]).exists():
-        return BulkResult.DONE, ""
-    return (BulkResult.REFUSED, refusal) if refusal else (BulkResult.UNCHANGED, "")
+    return events.filter(detail__bulk_change=actor.detail["bulk_change"]).exists()
 
 
 JOB: Final = JobKind(KIND, carry_out, _("Bulk change"), unit="images")

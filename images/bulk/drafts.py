@@ -122,7 +122,10 @@ def prune() -> int:
     kept = timedelta(seconds=settings.IMAGECATALOG_JOB_TIME_TO_LIVE)
     draft = Q(requested_at=None, created_at__lt=now - DRAFT_TIME)
     # A cancelled or failed one never gets a finished_at; its job is removed at its time.
-    ended = Q(created_at__lt=now - kept, job=None) | Q(finished_at__lt=now - kept)
+    started = Q(requested_at__isnull=False)
+    ended = Q(started, created_at__lt=now - kept, job=None) | Q(
+        finished_at__lt=now - kept
+    )
     return BulkChange.objects.filter(draft | ended).delete()[0]
 
 

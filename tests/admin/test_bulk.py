@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from imagecatalog.identity.models import Project
-from images import job_queue
+from images import job_queue, lifecycle
 from images.access import Caller
 from images.admin import bulk_preview, bulk_views
 from images.bulk import drafts
@@ -357,9 +358,10 @@ def test_who_may_not_is_not_offered_the_action_and_cannot_forge_it(
     for verb in ("delete", "edit", "delete_selected"):
         form = {"action": verb, "_selected_action": image.pk}
         assert operator.post(LIST, form).status_code in (302, 403)
-    draft = ask(root, "delete", image)
-    assert operator.get(draft).status_code == 200
-    assert operator.post(draft, {"reason": "forged"}).status_code == 403
+    own = ask(operator, "deactivate", image)
+    BulkChange.objects.update(verb="delete")
+    assert operator.get(own).status_code == 200
+    assert operator.post(own, {"reason": "forged"}).status_code == 403
 
     assert '<option value="deactivate">' in page
     assert '<option value="delete">' not in page
@@ -417,6 +419,45 @@ def test_an_attempt_after_a_killed_worker_counts_what_the_first_has_done(
     kinds.carry_out(Job.objects.get().pk)
 
     assert list(change.rows.values_list("result", flat=True)) == ["done"] * 2
+
+
+def test_what_a_killed_worker_has_changed_is_not_changed_again(
+    admin: Caller, make_image: MakeImage
+) -> None:
+    image = make_image("active")
+    change = drafts.create("deactivate", Image.objects.all(), admin)
+    drafts.request(change.pk, admin, "a test")
+    detail = {"bulk_change": str(change.pk)}
+    lifecycle.deactivate(image.pk, replace(admin, detail=detail), "a test")
+    lifecycle.reactivate(image.pk, admin, "it is needed")
+
+    kinds.carry_out(Job.objects.get().pk)
+
+    assert list(change.rows.values_list("result", flat=True)) == ["done"]
+    assert statuses() == ["active"]
+
+
+def test_what_was_deleted_after_the_selection_stays_in_the_trash(
+    admin: Caller, make_image: MakeImage
+) -> None:
+    image = make_image("pending_delete")
+    change = drafts.create("scrub", Image.objects.all(), admin)
+    drafts.request(change.pk, admin, "a test")
+    lifecycle.restore(image.pk, admin)
+    lifecycle.delete(image.pk, admin)
+
+    kinds.carry_out(Job.objects.get().pk)
+
+    assert list(change.rows.values_list("result", flat=True)) == ["refused"]
+    assert statuses() == ["pending_delete"]
+
+
+def test_a_draft_is_for_the_user_who_made_it(
+    signed_in: Callable[..., Client], make_image: MakeImage, root: Client
+) -> None:
+    draft = ask(root, "deactivate", make_image("active"))
+
+    assert signed_in("operator").get(draft).status_code == 404
 
 
 def test_old_bulk_changes_are_removed_and_drafts_after_a_day(

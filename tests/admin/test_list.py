@@ -627,6 +627,15 @@ def test_the_list_is_exported_as_it_is_filtered(
     assert lines[0]["owner_name"] == rows[0]["owner_name"] == "laboratory"
 
 
+def test_an_export_of_a_page_that_does_not_exist_leads_back_to_the_list(
+    root: Client, make_image: MakeImage
+) -> None:
+    for _ in range(26):  # more than a page
+        make_image("queued")
+
+    assert root.get(f"{LIST}export/csv/?p=999").status_code == 302
+
+
 def test_an_empty_export_is_a_document_too(root: Client) -> None:
     assert json.loads(exported(root, "json")) == []
     assert len(exported(root, "csv").splitlines()) == 1

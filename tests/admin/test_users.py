@@ -220,6 +220,18 @@ def test_a_password_that_users_change_themselves_is_on_record(alice: User) -> No
     assert (newest_event().verb, newest_event().user) == ("password_change", "alice")
 
 
+def test_a_group_keeps_the_permissions_of_other_apps(root: Client) -> None:
+    group = Group.objects.create(name="auditors")
+    other = Permission.objects.filter(content_type__app_label="sessions").first()
+    assert other
+    group.permissions.add(other)
+
+    root.post(f"/admin/auth/group/{group.pk}/change/", {"name": "reviewers"})
+
+    group.refresh_from_db()
+    assert (group.name, list(group.permissions.all())) == ("reviewers", [other])
+
+
 def test_a_group_has_a_box_for_each_permission(root: Client) -> None:
     group, wanted = Group.objects.get(name="viewer"), ["view_image", "scrub_image"]
     boxes = Permission.objects.filter(codename__in=wanted).values_list("pk", flat=True)
