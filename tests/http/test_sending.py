@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from imagecatalog.web import sending
 from imagecatalog.web.sending import BUFFERED_RATE, Download, Sender, Senders, TooSlow
 from images import errors, min_rate
 from images.stores.local import LocalStore
@@ -30,7 +31,7 @@ def finished() -> Finished:
 
 @pytest.fixture
 def sender(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> Sender:
-    monkeypatch.setattr("imagecatalog.web.sending.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(sending, "CHECK_SECONDS", 0.05)
     sender = Sender(lambda *ended: finished.put(ended))
     sender.start()
     return sender
@@ -112,8 +113,8 @@ def test_a_client_that_does_not_read_is_ended(
     finished: Finished,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(min_rate, "PAUSE", -1.0)
-    monkeypatch.setattr("imagecatalog.web.sending.BUFFERED", 0)
+    monkeypatch.setattr(sending.min_rate, "PAUSE", -1.0)
+    monkeypatch.setattr(sending, "BUFFERED", 0)
     begin()
 
     assert isinstance(finished.get(timeout=60)[2], TooSlow)
