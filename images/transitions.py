@@ -15,7 +15,7 @@ from images import errors
 from images.access import Caller, check_owner, missing
 from images.events import record
 from images.models import Image, writing
-from images.models.statements import IMAGE_ID, Statement, compiled
+from images.models.statements import Placeholders, Statement, compiled
 
 
 @contextmanager
@@ -30,8 +30,9 @@ def locked(
     ``deleted``, and Forbidden unless the caller is an admin or of the image's project.
     """
     with transaction.atomic():
-        statement = _lock(deleted)
-        rows = Image.objects.raw(statement.sql, statement.bind({IMAGE_ID: image_id}))
+        placeholders = Placeholders()
+        statement = _lock(placeholders.add(image_id), deleted)
+        rows = Image.objects.raw(*placeholders.fill_in(statement))
         image = next(iter(rows), None)
         if image is None:
             raise missing(image_id)
@@ -41,10 +42,10 @@ def locked(
 
 
 @cache
-def _lock(deleted: bool) -> Statement:
+def _lock(image_id: str, deleted: bool) -> Statement:
     # Compiled once with a placeholder, because every change of an image executes it.
     images = Image.objects.all() if deleted else Image.objects.existing()
-    return compiled(images.select_for_update().filter(pk=IMAGE_ID))
+    return compiled(images.select_for_update().filter(pk=image_id))
 
 
 def follow(

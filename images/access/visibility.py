@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from images import errors
 from images.access.caller import Caller, implied
 from images.access.rules import check_shown, rule_allows, shown
 from images.models import Image, Member, rows
 from images.models.rows import Row
-from images.models.statements import IMAGE_ID, Statement
-
-_PROJECT = "\0project"  # a placeholder, which cannot be the id of a project
+from images.models.statements import Placeholders, Statement
 
 
 def seen_by(caller: Caller) -> Q:
@@ -41,14 +39,15 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
     The calling code must check a rule before it uses the row. With ``deleted``, deleted images are
     found, too. Raises NotFound if there is no such image or the caller cannot see it.
     """
-    matching = []
-    if caller.roles:
-        statement = _by_id(caller.is_admin, deleted)
-        params = statement.bind({_PROJECT: caller.project, IMAGE_ID: image_id})
-        matching = rows.fetch(statement.sql, params)
-    if not matching:
+    if not caller.roles:
         raise missing(image_id)
-    return matching[0]
+    placeholders = Placeholders()
+    pk = placeholders.add(image_id)
+    if caller.is_admin:
+        statement = _by_id(pk, deleted)
+    else:
+        statement = _seen_by_id(pk, deleted, placeholders.add(caller.project))
+    return _only(placeholders.fill_in(statement), image_id)
 
 
 def current(image_id: str) -> Row:
@@ -57,8 +56,14 @@ def current(image_id: str) -> Row:
     Use it for the response to a change that the caller was allowed to make. Raises NotFound if the
     image no longer exists.
     """
-    statement = _by_id(is_admin=True, deleted=True)
-    matching = rows.fetch(statement.sql, statement.bind({IMAGE_ID: image_id}))
+    placeholders = Placeholders()
+    statement = _by_id(placeholders.add(image_id), deleted=True)
+    return _only(placeholders.fill_in(statement), image_id)
+
+
+def _only(statement: Statement, image_id: str) -> Row:
+    """Return the only row that a statement selects. Raises NotFound without a row."""
+    matching = rows.fetch(statement)
     if not matching:
         raise missing(image_id)
     return matching[0]
@@ -110,10 +115,20 @@ def missing(image_id: str) -> errors.NotFound:
     return errors.NotFound(f"No image found with ID {image_id}")
 
 
+# Compiled once with placeholders, because every request for an image executes one of them.
+
+
 @cache
-def _by_id(is_admin: bool, deleted: bool) -> Statement:
-    # Compiled once with placeholders, because every request for an image executes it.
-    roles = implied("admin" if is_admin else "reader")
-    caller = Caller(user="", project=_PROJECT, roles=roles)
+def _by_id(image_id: str, deleted: bool) -> Statement:
+    return rows.statement(_with_id(image_id, deleted))
+
+
+@cache
+def _seen_by_id(image_id: str, deleted: bool, project: str | None) -> Statement:
+    reader = Caller(user="", project=project, roles=implied("reader"))
+    return rows.statement(_with_id(image_id, deleted).filter(seen_by(reader)))
+
+
+def _with_id(image_id: str, deleted: bool) -> QuerySet[Image]:
     images = Image.objects.all() if deleted else Image.objects.existing()
-    return rows.statement(images.filter(seen_by(caller), pk=IMAGE_ID))
+    return images.filter(pk=image_id)

@@ -10,7 +10,7 @@ from django.db.models import Q
 from images import errors
 from images.attributes import FAMILY_PROPERTIES, Changes
 from images.models import Family, FamilyVersion, Image
-from images.models.statements import IMAGE_ID, Statement, compiled
+from images.models.statements import Placeholders, Statement, compiled
 
 MANAGED = ("name", "os_hidden")  # attributes that a family sets on its images
 
@@ -71,15 +71,16 @@ def check_not_current(image: Image, outcome: str) -> None:
 
 def current_in(image: Image) -> Family | None:
     """Return the family whose current image is this one; None if there is none. One query."""
-    statement = _current()
-    families = Family.objects.raw(statement.sql, statement.bind({IMAGE_ID: image.pk}))
+    placeholders = Placeholders()
+    statement = _current(placeholders.add(image.pk))
+    families = Family.objects.raw(*placeholders.fill_in(statement))
     return next(iter(families), None)
 
 
 @cache
-def _current() -> Statement:
+def _current(image_id: str) -> Statement:
     # Compiled once with a placeholder, because every deletion of an image executes it.
-    return compiled(Family.objects.filter(current__image=IMAGE_ID))
+    return compiled(Family.objects.filter(current__image=image_id))
 
 
 def current_images() -> Q:

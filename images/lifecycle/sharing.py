@@ -72,7 +72,7 @@ def shared_with(caller: Caller, project: str) -> Members:
     memberships = list(found.order_by("pk"))
     if not {"get_image", "get_member"} & access.overrides().keys():
         return memberships
-    shared = rows.fetch(*rows.statement(images.filter(members__member=name)))
+    shared = rows.fetch(rows.statement(images.filter(members__member=name)))
     shown = {image["id"]: image for image in access.visible(caller, shared)}
     return [
         one

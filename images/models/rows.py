@@ -106,11 +106,13 @@ _IS_SHORT = {
 
 
 def statement(images: QuerySet[Image]) -> Statement:
-    """Return the SQL that selects the ids of these images, with its parameters, for ``fetch``.
+    """Return the statement that selects the rows of these images, for ``fetch``.
 
     Raises EmptyResultSet if no image can match.
     """
-    return compiled(images.values("pk"))
+    chosen, params = compiled(images.values("pk"))
+    sql = _selection(_ALL, chosen, "", _task_of_one(connection.vendor))
+    return Statement(sql, params)
 
 
 class Fetched(NamedTuple):
@@ -124,16 +126,21 @@ class Fetched(NamedTuple):
     is_cut: bool
 
 
-def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
-    """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
+def fetch(selection: Statement) -> list[Row]:
+    """Return the rows that a ``statement`` selects. One query.
 
     A row is a dict of columns, ``locations``, a list of (store, key, metadata), and ``task``:
     status, id and stores of an import, in one text, or None. The import is the newest; for an
     image that has data, it is the import that gave it the data, or its newest copy to other
     stores.
     """
-    sql = _selection(_ALL, chosen, "", _task_of_one(connection.vendor))
-    return _execute(sql, params)
+    with connection.cursor() as cursor:
+        cursor.execute(*selection)
+        fetched = cursor.fetchall()
+    # An image with several locations has several consecutive rows.
+    return [
+        _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))
+    ]
 
 
 def page_statement(
@@ -162,7 +169,7 @@ def fetch_page(page: Statement, length: int) -> Fetched:
     ``length`` characters. One query, and one more for every 16 images with long properties or
     tags.
     """
-    return _completed(_execute(*page), length)
+    return _completed(fetch(page), length)
 
 
 def row_of(image: Image) -> Row:
@@ -198,7 +205,7 @@ def _order_sql(column: str, descending: bool) -> str:
 def _statements(branches: Iterable[QuerySet[Image]]) -> Iterator[Statement]:
     for branch in branches:
         with suppress(EmptyResultSet):
-            yield statement(branch)
+            yield compiled(branch.values("pk"))
 
 
 def _merged(statements: Sequence[Statement], order: str, limit: int) -> Statement:
@@ -254,16 +261,6 @@ def _selection(columns: str, chosen: str, order: str, task: str) -> str:
         f'SELECT {columns}, {task}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
         f" ORDER BY {order}"
     )
-
-
-def _execute(sql: str, params: Sequence[Any]) -> list[Row]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        fetched = cursor.fetchall()
-    # An image with several locations has several consecutive rows.
-    return [
-        _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))
-    ]
 
 
 def _completed(page: list[Row], length: int) -> Fetched:

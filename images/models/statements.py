@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -10,19 +9,12 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.sql import UpdateQuery
 
-# A placeholder for the id of an image, which no image can have.
-IMAGE_ID: Final = "\0id"
-
 
 class Statement(NamedTuple):
     """A compiled SQL statement and its parameters, of which some can be placeholders for values."""
 
     sql: str
     params: tuple[Any, ...]
-
-    def bind(self, values: Mapping[Any, Any]) -> list[Any]:
-        """Return the parameters of the statement with ``values`` (placeholder -> value) filled in."""
-        return [values.get(param, param) for param in self.params]
 
 
 def compiled(queryset: QuerySet[Any]) -> Statement:
@@ -44,7 +36,9 @@ class Varying(Exception):
 class Placeholders:
     """Placeholders for values, so that statements of one form are compiled once.
 
-    A placeholder has the type of its value, so it can be compared with the same columns.
+    The values of a statement always get the same placeholders in their order, so a cached function
+    of placeholders compiles each form of a statement once. A placeholder has the type of its value,
+    so it can be compared with the same columns; no value of a column is equal to it.
     """
 
     def __init__(self) -> None:
@@ -100,7 +94,8 @@ class Placeholders:
         """
         if not self._values.keys() <= {*statement.params}:
             raise Varying
-        return Statement(statement.sql, tuple(statement.bind(self._values)))
+        params = (self._values.get(param, param) for param in statement.params)
+        return Statement(statement.sql, tuple(params))
 
 
 _LAST: Final = 2**31 - 1
