@@ -75,9 +75,9 @@ def _fetch(caller: Caller, listing: Listing, trusted: bool) -> Fetched:
     last = _last(caller, listing.marker, sort, trusted)
     sees_all = caller.is_admin and not listing.as_project
     project = None if sees_all else caller.project
-    listing = replace(listing, marker=None)
-    plan = _Plan(caller.is_admin, sees_all, project, listing, last)
-    statement = _statement(plan)
+    in_trash = listing.trash and caller.is_admin
+    asked = replace(listing, marker=None, sort=sort, trash=in_trash)
+    statement = _statement(_Plan(sees_all, project, asked, last))
     return rows.fetch_page(statement, MAX_LENGTH) if statement else Fetched([], False)
 
 
@@ -85,10 +85,9 @@ def _fetch(caller: Caller, listing: Listing, trusted: bool) -> Fetched:
 class _Plan:
     """All that the statement of a page depends on: who asks for what, and after which image."""
 
-    is_admin: bool
     sees_all: bool  # the images of all projects
     project: str | None
-    listing: Listing  # without its marker
+    listing: Listing  # without its marker, with the whole order
     # The values of the sort columns of the last image before the page.
     last: tuple[Any, ...] | None
 
@@ -119,11 +118,10 @@ def _form(plan: _Plan, placeholders: Placeholders) -> _Plan:
 
 def _compiled(plan: _Plan) -> Statement | None:
     """Return the statement of a page, None if no image can match."""
-    listing, sort = plan.listing, _complete(plan.listing.sort)
-    where = listing.where
+    listing, sort, where = plan.listing, plan.listing.sort, plan.listing.where
     if plan.last is not None:
         where &= _after(sort, plan.last)
-    images = _chosen(plan).filter(where)
+    images = _chosen(listing).filter(where)
     images = images.order_by(*(rows.order_by(*key) for key in sort))
     branches = [images.filter(branch)[: listing.limit] for branch in _branches(plan)]
     return rows.page_statement(branches, sort, listing.limit)
@@ -132,9 +130,8 @@ def _compiled(plan: _Plan) -> Statement | None:
 _of_form = lru_cache(maxsize=512)(_compiled)
 
 
-def _chosen(plan: _Plan) -> QuerySet[Image]:
-    listing = plan.listing
-    if listing.trash and plan.is_admin:
+def _chosen(listing: Listing) -> QuerySet[Image]:
+    if listing.trash:
         return Image.objects.in_trash()
     if listing.deleted is False:
         return Image.objects.existing()
@@ -168,12 +165,13 @@ def _shared_with(project: str | None, member_status: str) -> Q:
     return Q(visibility="shared", pk__in=members.values("image"))
 
 
-def _complete(sort: Sort) -> Sort:
+def _complete(sort: Sort) -> tuple[tuple[str, bool], ...]:
     # If all keys have one direction, the tie-breakers get it too, so that an index can be used.
     directions = {descending for _, descending in sort}
     last = directions.pop() if len(directions) == 1 else True
     named = {column for column, _ in sort}
-    return [*sort, *((column, last) for column in TIE_BREAKERS if column not in named)]
+    rest = ((column, last) for column in TIE_BREAKERS if column not in named)
+    return (*sort, *rest)
 
 
 def _last(
