@@ -13,10 +13,12 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -32,7 +34,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
-from images import outages, process_metrics, request_rate, stores
+from images import min_rate, outages, process_metrics, request_rate, stores
 from images.access import Caller, implied, rules
 from images.models import (
     Image,
@@ -166,6 +168,17 @@ def routes() -> None:
     """
     import_module(settings.ROOT_URLCONF)
     import_module("imagecatalog.openapi").document()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_ticks() -> None:
+    """The thread that measures how long this process runs keeps the real clock.
+
+    Tests replace ``time.monotonic`` for the whole process: a tick meanwhile would move the clock of
+    ``min_rate`` for all tests that follow, even to below 0.
+    """
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=time.sleep)
+    min_rate.time = clock  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -142,7 +142,7 @@ class Sender:
         self._finished = finished
         self._poller = selectors.DefaultSelector()
         self._calls = PollableMethodQueue()
-        self._next_check = float("-inf")
+        self._next_check = 0.0
 
     def start(self) -> None:
         """Start the thread of this sender."""
