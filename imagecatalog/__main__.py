@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 
-from imagecatalog import command_line, installation
+from imagecatalog import command_line, garbage, installation
 
 
 def main() -> None:
@@ -40,9 +40,9 @@ def _run() -> None:
     if sys.argv[1:2] == ["django"]:
         del sys.argv[1]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
-    # The modules have many objects and hardly any cycles. Their collection, while they are loaded
-    # and at exit, would take a third of the processor time of a short command.
-    gc.set_threshold(100_000, 20, 20)
+    # Collections while modules are loaded, and the one at exit, would take a third of the processor
+    # time of a short command.
+    garbage.collect_seldom()
     atexit.register(gc.freeze)
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

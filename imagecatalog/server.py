@@ -18,10 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from imagecatalog import garbage
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
-# A page of a list has tens of thousands of objects, which contain hardly any cycles, and so have
-# the modules that are loaded from here on.
-gc.set_threshold(100_000, 20, 20)
+garbage.collect_seldom()
 
 from django.conf import settings
 from django.utils.log import configure_logging

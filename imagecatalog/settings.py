@@ -945,9 +945,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
 AXES_LOCKOUT_CALLABLE = "images.admin.error_pages.locked_out"
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = (
-    True  # the sign-in log has the sign-ins, and the user's page the locks
-)
+# The sign-in log has the sign-ins, and the pages of users have the locks.
+AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS: list[str] = []  # the log says who guessed, from where

@@ -32,6 +32,7 @@ from django.utils import timezone
 from prometheus_client import values
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from imagecatalog import garbage
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import min_rate, outages, process_metrics, request_rate, stores
@@ -114,7 +115,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
+    garbage.collect_seldom()
 
 
 # pytest takes only functions whose names begin with its own for hooks.

@@ -26,8 +26,8 @@ def send(
 ) -> HttpResponseBase:
     """Return the response with an image's data, or with the range of it that the request names.
 
-    The caller must be allowed to download it. With ``whole`` the response has all data whatever the
-    request names, and also if no part of the image's data can be sent, as its headers then say.
+    The caller must be allowed to download it. With ``whole`` the response has all data, whatever the
+    request names. It has all data, too, of an image of which no part can be sent; its headers say so.
     ``preferred`` stores are tried first. ``etag`` is compared with If-Range. ``allow_damaged`` is
     for ``lifecycle.read``. The response to HEAD has the same headers as that to GET for all data,
     and no data. Raises the errors of ``lifecycle.read``, TooManyTransfers, and those of a bad range.
