@@ -113,7 +113,7 @@ class ImageList(ChangeList):
         """The query of the list's URL, without the page and without ``?``."""
         return self.get_query_string()[1:]
 
-    @property
+    @cached_property
     def saved_query(self) -> str:
         """The query of the list's URL as it is saved: columns to sort by are named."""
         ordering = self.get_ordering_field_columns().items()
@@ -130,7 +130,7 @@ class ImageList(ChangeList):
         """The query of the list's URL without the columns to sort by, whose numbers can change."""
         return self.get_query_string({ORDER_VAR: None})[1:]
 
-    @property
+    @cached_property
     def saved_links(self) -> list[dict[str, Any]]:
         """The user's saved filters: name, URL, and whether the list is just that."""
         return [
@@ -193,7 +193,7 @@ class ImageList(ChangeList):
             }
         )
 
-    @property
+    @cached_property
     def chips(self) -> list[dict[str, str]]:
         """The search and the filters that are set, which the page shows above the list.
 
