@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images.access import Caller, staff
 from images.bulk.verbs import VERBS, Verb
-from images.lifecycle.family_members import current_in
+from images.lifecycle.family_members import current_images, current_in
 from images.models import EDGES, Image
 
 
@@ -125,6 +126,12 @@ def _refusal(request: HttpRequest, action: Action, image: Image) -> str:
     return ""
 
 
+_PROTECTED = gettext_lazy("The image is protected. Remove the protection first.")
+_CURRENT = gettext_lazy(
+    "The image is the current one of its family. Promote another version first."
+)
+
+
 def not_possible(action: Action, image: Image) -> str:
     """Return the reason why an action is not possible for an image; empty if it is possible.
 
@@ -133,12 +140,24 @@ def not_possible(action: Action, image: Image) -> str:
     if image.status not in action.sources:
         return str(action.not_possible)
     if action.verb == "delete" and image.protected:
-        return _("The image is protected. Remove the protection first.")
+        return str(_PROTECTED)
     if action.verb == "delete" and (family := current_in(image)):
         return _(
             "The image is the current one of family %(name)s. Promote another version first."
         ) % {"name": family.name}
     return ""
+
+
+def conditions(action: Action) -> list[tuple[Q, Any]]:
+    """Return what ``not_possible`` checks as query conditions, each with the reason if it fails.
+
+    An action is possible for the images that meet all conditions. The reason for another image is
+    that of the first condition that it does not meet.
+    """
+    found: list[tuple[Q, Any]] = [(Q(status__in=action.sources), action.not_possible)]
+    if action.verb == "delete":
+        found += [(Q(protected=False), _PROTECTED), (~current_images(), _CURRENT)]
+    return found
 
 
 def may(request: HttpRequest, permission: str) -> bool:

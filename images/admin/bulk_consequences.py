@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import ngettext
 
 from images.admin import formatting
-from images.admin.actions import Action
+from images.admin.actions import Action, conditions
 from images.admin.consequences import restorable_until
-from images.lifecycle import family_members
 from images.models import READABLE_STATUSES, Image, Transfer
 
 
@@ -30,7 +29,8 @@ class Total(NamedTuple):
 
 def before(action: Action, images: QuerySet[Image]) -> str:
     """Return sentences, one per line, on what an action will do to those images that it changes."""
-    total = _total(images, _possible(action))
+    images = _possible(action, images)
+    total = _total(images)
     return "\n".join(_BEFORE[action.verb](images, total) if total.images else [])
 
 
@@ -39,21 +39,15 @@ def deleted_size(action: Action, images: QuerySet[Image]) -> int:
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
-    return _total(images, _possible(action)).size
+    return _total(_possible(action, images)).size
 
 
-def _possible(action: Action) -> Q:
-    possible = Q(status__in=action.sources)
-    return possible & _unprotected() if action.verb == "delete" else possible
+def _possible(action: Action, images: QuerySet[Image]) -> QuerySet[Image]:
+    return images.filter(*(condition for condition, _reason in conditions(action)))
 
 
-def _unprotected() -> Q:
-    """Return the condition for images that neither their owner nor their family protects."""
-    return Q(protected=False) & ~family_members.current_images()
-
-
-def _total(images: QuerySet[Image], condition: Q) -> Total:
-    total = images.filter(condition).aggregate(count=Count("pk"), size=Sum("size"))
+def _total(images: QuerySet[Image]) -> Total:
+    total = images.aggregate(count=Count("pk"), size=Sum("size"))
     return Total(total["count"], total["size"] or 0)
 
 
@@ -95,8 +89,8 @@ def _restore(images: QuerySet[Image], total: Total) -> list[str]:
 
 def _delete(images: QuerySet[Image], total: Total) -> list[str]:
     if not settings.IMAGECATALOG_DELAYED_DELETE:
-        return [*_scrub(images, total), *_cancelled(images, image__protected=False)]
-    with_data = _total(images, _unprotected() & Q(status__in=READABLE_STATUSES))
+        return [*_scrub(images, total), *_cancelled(images)]
+    with_data = _total(images.filter(status__in=READABLE_STATUSES))
     without_data = total.images - with_data.images
     sentences = []
     if with_data.images:
@@ -116,7 +110,7 @@ def _delete(images: QuerySet[Image], total: Total) -> list[str]:
             without_data,
         )
         sentences.append(sentence % {"count": f"{without_data:,}"})
-    return [*sentences, *_cancelled(images, image__protected=False)]
+    return [*sentences, *_cancelled(images)]
 
 
 def _scrub(images: QuerySet[Image], total: Total) -> list[str]:
@@ -128,13 +122,12 @@ def _scrub(images: QuerySet[Image], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _cancelled(images: QuerySet[Image], **conditions: bool) -> list[str]:
+def _cancelled(images: QuerySet[Image]) -> list[str]:
     """Return a list with one sentence on the transfers that an action cancels.
 
-    The list is empty if there are no such transfers. ``conditions`` are arguments of a queryset's
-    ``filter``: only transfers that match them count.
+    The list is empty if there are no such transfers.
     """
-    running = Transfer.objects.owning().filter(image__in=images, **conditions)
+    running = Transfer.objects.owning().filter(image__in=images)
     # An import of staged data runs beside its upload; both have received the same bytes.
     received: dict[str, int] = {}
     for image_id, size in running.values_list("image", "bytes_received"):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
-from django.utils.translation import gettext as _
+from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 
-from images.admin.actions import ACTIONS, Action
+from images.admin.actions import ACTIONS, Action, conditions
 from images.bulk.edits import EDIT, Edit, is_empty, refusal
 from images.lifecycle import family_members
 from images.models import BulkChange, FamilyVersion, Image, Status
@@ -59,34 +58,15 @@ def selected(change: BulkChange) -> QuerySet[Image]:
     return Image.objects.filter(pk__in=change.rows.values("image"))
 
 
-def refusals(action: Action) -> list[tuple[Any, Q]]:
-    """Return why an action is refused: the reason, and the condition for images. The first holds."""
-    wrong_status = (action.not_possible, ~Q(status__in=action.sources))
-    if action.verb != "delete":
-        return [wrong_status]
-    return [
-        wrong_status,
-        (
-            _("The image is protected. Remove the protection first."),
-            Q(protected=True),
-        ),
-        (
-            _(
-                "The image is the current one of its family. Promote another version first."
-            ),
-            family_members.current_images(),
-        ),
-    ]
-
-
 _CHANGING, _UNCHANGED = -2, -1  # the others are positions in a list of reasons
 
 
 def _of_action(change: BulkChange, action: Action) -> Preview:
-    reasons = refusals(action)
+    checks = conditions(action)
+    reasons = [str(reason) for _condition, reason in checks]
     cases = [
-        When(condition, then=Value(number))
-        for number, (_reason, condition) in enumerate(reasons)
+        When(~condition, then=Value(number))
+        for number, (condition, _reason) in enumerate(checks)
     ]
     if status := NOTHING_TO_DO.get(action.verb):
         cases.insert(0, When(status=status, then=Value(_UNCHANGED)))
@@ -95,7 +75,7 @@ def _of_action(change: BulkChange, action: Action) -> Preview:
     counts = dict(images.values_list("outcome").annotate(Count("pk")).order_by())
     ordered = images.order_by("pk")  # by another column all of them would be sorted
     refused = [
-        Refused(image, str(reasons[image.outcome][0]))
+        Refused(image, reasons[image.outcome])
         for image in ordered.filter(outcome__gte=0)[:SHOWN]
     ]
     return Preview(
@@ -103,8 +83,8 @@ def _of_action(change: BulkChange, action: Action) -> Preview:
         changing=counts.get(_CHANGING, 0),
         unchanged=counts.get(_UNCHANGED, 0),
         reasons={
-            str(reason): counts[number]
-            for number, (reason, _condition) in enumerate(reasons)
+            reason: counts[number]
+            for number, reason in enumerate(reasons)
             if number in counts
         },
         changing_images=list(ordered.filter(outcome=_CHANGING)[:SHOWN]),
