@@ -48,9 +48,12 @@ class Preview(NamedTuple):
 
 def preview(change: BulkChange) -> Preview:
     """Return what a draft would do now. The number of queries is constant."""
-    if change.verb == EDIT:
-        return _of_edit(change, Edit.of(change.edit))
-    return _of_action(change, ACTIONS[change.verb])
+    if change.verb != EDIT:
+        return _of_action(change, ACTIONS[change.verb])
+    if not change.edit:  # nothing to try on images
+        total = change.rows.count()
+        return Preview(total, 0, total, {}, [], [])
+    return _of_edit(change, Edit.of(change.edit))
 
 
 def selected(change: BulkChange) -> QuerySet[Image]:

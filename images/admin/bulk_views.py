@@ -157,18 +157,18 @@ def _draft(
     edit_form: EditForm | None = None,
 ) -> HttpResponse:
     """Return the page of a draft: what it edits, how many images would change, and the reason."""
-    found = preview(change)
+    found, edit = preview(change), Edit.of(change.edit)
     is_edit = change.verb == EDIT
-    if is_edit and edit_form is None:
-        edit_form = EditForm.of(Edit.of(change.edit))
-    sentences, deleted = "", 0
-    if not is_edit:
-        images = selected(change)
-        sentences = bulk_consequences.before(ACTIONS[change.verb], images)
-        deleted = bulk_consequences.deleted_size(ACTIONS[change.verb], images)
+    dangerous, sentences, deleted = False, "", 0
+    if is_edit:
+        edit_form = edit_form or EditForm.of(edit)
+    else:
+        action, images = ACTIONS[change.verb], selected(change)
+        dangerous = action.dangerous
+        sentences = bulk_consequences.before(action, images)
+        deleted = bulk_consequences.deleted_size(action, images)
     listed = [*found.changing_images, *(it.image for it in found.refused_images)]
     prefetch(listed)
-    can_start = may(request, permission(change.verb)) and found.changing > 0
     return TemplateResponse(
         request,
         "admin/images/image/bulk.html",
@@ -177,7 +177,7 @@ def _draft(
             title=_("%(label)s: %(images)s")
             % {"label": label(change.verb), "images": formatting.images(found.total)},
             label=label(change.verb),
-            dangerous=not is_edit and ACTIONS[change.verb].dangerous,
+            dangerous=dangerous,
             found=found,
             counts=_preview_counts(found.changing, found.unchanged, found.refused),
             reasons=[
@@ -187,12 +187,12 @@ def _draft(
             consequence=sentences,
             deleted_size=formatting.amount(deleted) if deleted else "",
             edit_form=edit_form,
-            edit=_edit_lines(Edit.of(change.edit)),
+            edit=_edit_lines(edit),
             shows_preview=not is_edit or bool(change.edit),
             checked=f"{found.total - found.unchecked:,}",
             more_changing=found.changing - len(found.changing_images),
             more_refused=found.refused - len(found.refused_images),
-            can_start=can_start and (not is_edit or bool(change.edit)),
+            can_start=found.changing > 0 and may(request, permission(change.verb)),
             form=form or BulkReasonForm(first=not is_edit),
         ),
     )
