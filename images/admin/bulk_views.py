@@ -141,9 +141,13 @@ def _cancel(request: HttpRequest, change: BulkChange) -> HttpResponse:
 
 
 def _undo(request: HttpRequest, change: BulkChange) -> HttpResponse:
-    if change.verb not in UNDO or (change.job is not None and change.job.is_open):
+    if change.verb not in UNDO or _is_open(change):
         raise Http404(_("This bulk change cannot be undone, or not yet."))
     return start(request, drafts.changed_images(change), UNDO[change.verb])
+
+
+def _is_open(change: BulkChange) -> bool:
+    return change.job is not None and change.job.is_open
 
 
 # A draft
@@ -216,8 +220,7 @@ def _report(request: HttpRequest, change: BulkChange) -> HttpResponse:
     refused = BulkResult.REFUSED if BulkResult.REFUSED in counts else ALL
     result = request.GET.get("result", refused)
     rows, following = _rows(change, result, request.GET.get("after", ""))
-    job = change.job
-    is_open = job is not None and job.is_open
+    job, is_open = change.job, _is_open(change)
     undo = UNDO.get(change.verb, "")
     can_undo = bool(undo and counts.get(BulkResult.DONE)) and not is_open
     return TemplateResponse(
@@ -267,15 +270,16 @@ def _status(change: BulkChange) -> str:
 
 def _tabs(counts: dict[str, int], current: str) -> list[dict[str, Any]]:
     """Return the choices of the report: all images, and each result that an image has."""
-    all_images = {"value": ALL, "label": _("All"), "number": sum(counts.values())}
-    results = [
-        {"value": value, "label": name, "number": counts[value]}
-        for value, name in BulkResult.choices
-        if counts.get(value)
-    ]
+    numbers = {ALL: sum(counts.values()), **counts}
     return [
-        tab | {"number": f"{tab['number']:,}", "current": tab["value"] == current}
-        for tab in [all_images, *results]
+        {
+            "value": value,
+            "label": name,
+            "number": f"{numbers[value]:,}",
+            "current": value == current,
+        }
+        for value, name in [(ALL, _("All")), *BulkResult.choices]
+        if value in numbers
     ]
 
 
