@@ -6,7 +6,7 @@ was changed before its result was stored is found by the event that names the bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -20,10 +20,9 @@ from images.access import Caller
 from images.bulk.edits import EDIT, Edit, edit
 from images.bulk.verbs import VERBS, Verb
 from images.job_queue import JobKind, RunningJob
-from images.models import BulkChange, BulkResult, BulkRow, Event
+from images.models import BulkChange, BulkResult, BulkRow, Event, positions
 
 KIND: Final = "bulk-change"  # of jobs
-BATCH: Final = 500  # rows of one query
 
 
 def carry_out(job: RunningJob) -> Mapping[str, object]:
@@ -35,7 +34,8 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     found = results(change)
     total = sum(found.values())
     done = total - found.get(BulkResult.PLANNED, 0)
-    for row in _planned(change):
+    planned = change.rows.filter(result=BulkResult.PLANNED)
+    for row in positions.in_batches(planned):
         job.progress(done, total)
         if _was_changed(row, actor):  # by an attempt that was interrupted
             row.result, row.error = BulkResult.DONE, ""
@@ -61,15 +61,6 @@ def results(change: BulkChange) -> dict[str, int]:
     """Return the number of images of a bulk change by result. One query."""
     counts = change.rows.values_list("result").annotate(Count("pk")).order_by()
     return {str(result): number for result, number in counts}
-
-
-def _planned(change: BulkChange) -> Iterator[BulkRow]:
-    """Yield the rows without a result, in their order."""
-    planned = change.rows.filter(result=BulkResult.PLANNED).order_by("pk")
-    last = 0
-    while batch := list(planned.filter(pk__gt=last)[:BATCH]):
-        yield from batch
-        last = batch[-1].pk
 
 
 def _outcome(

@@ -1,8 +1,8 @@
-"""Positions in sorted lists: where the next page begins."""
+"""Positions in sorted lists: where the next page, or the next batch, begins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -39,6 +39,22 @@ def first(
     found = list(rows[: limit + 1])
     page = found[:limit]
     return page, marker(page[-1]) if len(found) > limit else None
+
+
+def in_batches(
+    rows: QuerySet[Row],
+    size: int = 500,
+    narrow: Callable[[QuerySet[Row]], QuerySet[Row]] = lambda rest: rest,
+) -> Iterator[Row]:
+    """Yield rows in the order of their primary keys, read in batches of ``size``.
+
+    Each row is yielded once, also if the caller does not change it. ``narrow`` is called for each
+    batch with the query for the remaining rows, and returns those of them that can be in it.
+    """
+    ordered = rest = rows.order_by("pk")
+    while batch := list(narrow(rest)[:size]):
+        yield from batch
+        rest = ordered.filter(pk__gt=batch[-1].pk)
 
 
 def page(

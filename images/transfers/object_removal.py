@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from django.db.models import Model, QuerySet
 
 from images import errors, stores
+from images.models import positions
 from images.stores.circuit_breaker import CircuitBreaker
 
 log = logging.getLogger(__name__)
@@ -65,10 +66,9 @@ def in_batches(
     leaves out rows whose store the circuit breaker ``breaker`` then reports as unavailable;
     ``store`` is the column with the store's id.
     """
-    ordered = rest = found.order_by("pk")
-    while batch := list(_reachable(rest, breaker, store)[:BATCH]):
-        yield from batch
-        rest = ordered.filter(pk__gt=batch[-1].pk)
+    return positions.in_batches(
+        found, BATCH, lambda rest: _reachable(rest, breaker, store)
+    )
 
 
 def fresh(
