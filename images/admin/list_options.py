@@ -19,9 +19,8 @@ from images.models.admin_list import MAX_NAME
 PAGE_SIZES: Final = (25, 50, 100, 200)
 MOST_FILTERS: Final = 50  # of one user
 MAX_QUERY: Final = 2000  # characters
-SORT: Final = (
-    "sort"  # the parameter of a saved filter that names the columns to sort by
-)
+# The parameter of a saved filter that names the columns to sort by.
+SORT: Final = "sort"
 LIST: Final = "admin:images_image_changelist"
 
 # The columns from which users choose, in their order: method of ImageAdmin -> title.
@@ -59,16 +58,19 @@ class Chosen(NamedTuple):
 def chosen(request: HttpRequest) -> Chosen:
     """Return what the user of a request has chosen, else the defaults. One query for a request."""
     if not hasattr(request, "image_list"):
-        row = ListOptions.objects.filter(user=request.user.pk).first()
-        # A newer release can know other columns.
-        known = [name for name in COLUMNS if row is not None and name in row.columns]
-        size = row.page_size if row is not None else PAGE_SIZES[0]
-        columns = tuple(known) if row is not None else DEFAULT
-        request.image_list = Chosen(  # type: ignore[attr-defined]
-            columns, size if size in PAGE_SIZES else PAGE_SIZES[0]
-        )
+        request.image_list = _stored(request)  # type: ignore[attr-defined]
     found: Chosen = request.image_list  # type: ignore[attr-defined]
     return found
+
+
+def _stored(request: HttpRequest) -> Chosen:
+    row = ListOptions.objects.filter(user=request.user.pk).first()
+    if row is None:
+        return Chosen(DEFAULT, PAGE_SIZES[0])
+    # A newer release can know other columns and sizes.
+    columns = tuple(name for name in COLUMNS if name in row.columns)
+    size = row.page_size if row.page_size in PAGE_SIZES else PAGE_SIZES[0]
+    return Chosen(columns, size)
 
 
 def saved_filters(request: HttpRequest) -> list[SavedFilter]:
