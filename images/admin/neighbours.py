@@ -15,9 +15,8 @@ from images.admin import list_state
 from images.admin.changelist import COUNTED, ImageList
 from images.models import Image
 
-AROUND = (
-    100  # positions by which images of a list can have moved since the list was shown
-)
+# Positions by which images of a list can have moved since the list was shown.
+AROUND = 100
 LONGEST = 1000  # characters of all filters of a list
 
 
@@ -71,10 +70,10 @@ def of(request: HttpRequest, image: Image) -> Neighbours:
 def _images(request: HttpRequest, filters: str) -> QuerySet[Image] | None:
     """Return the images of the list with these filters, in its order; None for invalid filters."""
     parameters = QueryDict(filters)
-    texts = [text for values in parameters.lists() for text in (values[0], *values[1])]
-    if "\0" in filters or any("\0" in text for text in texts):
-        return None
-    if sum(map(len, texts)) > LONGEST:
+    text = "".join(
+        part for name, values in parameters.lists() for part in (name, *values)
+    )
+    if "\0" in text or len(text) > LONGEST:
         return None
     asked: Any = copy.copy(request)
     asked.GET = parameters
