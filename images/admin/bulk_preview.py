@@ -121,11 +121,12 @@ def _of_edit(change: BulkChange, edit: Edit) -> Preview:
 
 
 def _with_families(change: BulkChange, edit: Edit) -> Iterator[tuple[Image, str]]:
-    """Yield the first images of a draft, and the names of their families if the edit matters there."""
-    rows = change.rows.select_related("image").order_by("pk")[:CHECKED]
+    """Yield the first images of a draft, each with the name of its family if the edit concerns it."""
+    rows = list(change.rows.select_related("image").order_by("pk")[:CHECKED])
     names: dict[str, str] = {}
     if {*family_members.MANAGED} & edit.fields.keys():
-        versions = FamilyVersion.objects.filter(image__in=change.rows.values("image"))
+        ids = [row.image_id for row in rows]
+        versions = FamilyVersion.objects.filter(image__in=ids)
         names = dict(versions.values_list("image", "family__name"))
     for row in rows:
         yield row.image, names.get(row.image_id, "")
