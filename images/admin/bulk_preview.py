@@ -14,9 +14,7 @@ from images.lifecycle import family_members
 from images.models import BulkChange, FamilyVersion, Image, Status
 
 SHOWN: Final = 25  # images of each list
-CHECKED: Final = (
-    500  # images for which an edit is tried; the others can still be refused
-)
+CHECKED: Final = 500  # images on which an edit is tried; others can still be refused
 
 # Verbs that change nothing, and refuse nothing, in images with these statuses.
 NOTHING_TO_DO: Final = {"deactivate": Status.DEACTIVATED, "reactivate": Status.ACTIVE}
@@ -30,11 +28,11 @@ class Refused(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What a bulk change would do, in numbers of images and with examples."""
+    """The expected outcome of a bulk change: numbers of images, with examples."""
 
     total: int
     changing: int
-    unchanged: int  # they have already what is wanted
+    unchanged: int  # they are already as the bulk change wants them
     reasons: dict[str, int]  # why images would be refused -> number of images
     changing_images: list[Image]  # the first ones
     refused_images: list[Refused]  # the first ones
@@ -47,7 +45,7 @@ class Preview(NamedTuple):
 
 
 def preview(change: BulkChange) -> Preview:
-    """Return what a draft would do now. The number of queries is constant."""
+    """Return the outcome that a draft would have now. The number of queries is constant."""
     if change.verb != EDIT:
         return _of_action(change, ACTIONS[change.verb])
     if not change.edit:  # nothing to try on images

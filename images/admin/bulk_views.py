@@ -28,8 +28,10 @@ from images.models import BulkChange, BulkResult, BulkRow, Image, JobStatus, pos
 
 SHOWN: Final = 100  # images on a page of the report
 ALL: Final = "all"  # results
-AT_ONCE: Final = 200  # images that the request itself changes
-SECONDS: Final = 3.0  # for which it does; a background worker changes the others
+# A request itself carries out a bulk change of at most so many images, and for at most so many
+# seconds. A background worker changes the others.
+AT_ONCE: Final = 200
+SECONDS: Final = 3.0
 EDIT_PERMISSION: Final = "images.change_image"
 CANCEL: Final = "images.cancel_job"  # permission
 
@@ -215,7 +217,7 @@ def _preview_counts(changing: int, unchanged: int, refused: int) -> str:
 
 
 def _report(request: HttpRequest, change: BulkChange) -> HttpResponse:
-    """Return the page of a bulk change that was started: its progress, and what became of each image."""
+    """Return the page of a bulk change that was started: its progress, and the result for each image."""
     counts = acting.results(change)
     refused = BulkResult.REFUSED if BulkResult.REFUSED in counts else ALL
     result = request.GET.get("result", refused)

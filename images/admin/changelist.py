@@ -218,7 +218,7 @@ class ImageList(ChangeList):
 
     @property
     def kept_names(self) -> list[tuple[str, str]]:
-        """The parameters of the URL that the form of the filters has no field for: (name, value)."""
+        """The parameters of the URL for which the form of the filters shows no field: (name, value)."""
         names = ("view", "bulk", ORDER_VAR)
         return [(name, self.params[name]) for name in names if self.params.get(name)]
 
@@ -267,8 +267,9 @@ def prefetch(images: list[Image], *, problems: bool = False) -> None:
 
     The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
     ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name),
-    ``badge`` (the status as HTML) and ``problem`` (what is wrong with the image; why its last
-    transfer failed is a part of it with ``problems``, which takes one more query).
+    ``badge`` (the status as HTML) and ``problem`` (sentences on what is wrong with the image, each
+    with its time). With ``problems``, they include why the last transfer of the image failed; this
+    takes one more query.
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[ImageLocation]] = {}

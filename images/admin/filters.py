@@ -71,8 +71,8 @@ def _first_copies(locations: QuerySet[ImageLocation]) -> Q:
     return Q(pk__in=locations.order_by("image").values("image")[:COUNTED_COPIES])
 
 
-# Conditions for counts of views, where others are better for lists: each reads at most so many
-# copies, in the order of an index.
+# The conditions with which some views are counted, because those of their lists would take too long.
+# Each reads at most COUNTED_COPIES copies, in the order of an index.
 COUNTED_COPIES = 5_000
 COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
     "unverified": lambda: Q(

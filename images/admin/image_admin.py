@@ -60,7 +60,7 @@ IMAGE_PAGES: Mapping[str, Callable[..., HttpResponseBase]] = {
     "edit": image_edit.show,
     "download": image_download.send,
 }
-# The views that say what is wrong -> the columns that say nothing there, or the same.
+# Views with the column "problem" -> the columns that are empty there, or say the same.
 WITH_PROBLEMS = {
     "failed": {"problem", "size_shown", "stored", "progress"},
     "failed-today": {"problem", "size_shown", "stored", "progress"},
@@ -127,7 +127,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """Return all images that match the query of the list as a file: ``csv`` or ``json``.
 
-        Raises Http404 for another kind. Filters that are invalid lead back to the list.
+        Raises Http404 for another kind. With invalid filters it redirects to the list.
         """
         require(request)
         if kind not in exports.FORMATS:

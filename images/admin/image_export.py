@@ -49,7 +49,7 @@ def response(images: QuerySet[Image], format: str) -> StreamingHttpResponse:
 
 
 def _batches(images: QuerySet[Image]) -> Iterator[list[Row]]:
-    """Yield the images of a query as rows, a thousand at a time. Three queries for each thousand."""
+    """Yield the images of a query as rows, the newest first. Three queries for each batch."""
     newest = images.order_by("-created_at", "-pk")
     rows = newest.values(*STORED)
     names: dict[str, str] = {}

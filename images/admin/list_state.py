@@ -1,7 +1,7 @@
 """The filtered list from which a user has come to an image, as a part of the URLs of its pages.
 
-The pages of an image pass it on to each other, so that the way back leads to the same list, and that
-the page knows the next image of it.
+The pages of an image pass it on to each other, so that the way back leads to the same list, and a
+page knows the next image in it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Carry out bulk changes: change image by image, and keep a result for each.
 
-Whatever interrupts the job, it begins again with the images that have no result yet. An image that
-was changed before its result was stored is found by the event that names the bulk change.
+An interrupted job begins again with the images that have no result yet. If one of them was changed
+before the interruption, its event tells so: the event names the bulk change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     change = BulkChange.objects.get(pk=job.arguments["change"])
     detail = {"bulk_change": str(change.pk)}
     actor = replace(job.actor, interface=change.interface, detail=detail)
-    verb = verb_of(change)
+    verb = _verb_of(change)
     found = results(change)
     total = sum(found.values())
     done = total - found.get(BulkResult.PLANNED, 0)
@@ -48,7 +48,7 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     return {"change": str(change.pk), **results(change)}
 
 
-def verb_of(change: BulkChange) -> Verb:
+def _verb_of(change: BulkChange) -> Verb:
     """Return the function that a bulk change calls for each of its images."""
     if change.verb == EDIT:
         return partial(edit, Edit.of(change.edit))
@@ -76,7 +76,7 @@ def _outcome(
         refusal = error.for_operator()
     if refusal:
         return BulkResult.REFUSED, refusal
-    # The verb can have had nothing to change.
+    # The verb may have found nothing to change.
     return (BulkResult.DONE if _was_changed(row, actor) else BulkResult.UNCHANGED), ""
 
 

@@ -1,4 +1,4 @@
-"""Drafts of bulk changes: keep a selection of images, and request what is to happen to them."""
+"""Drafts of bulk changes: store the selected images, then request the change."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def set_edit(change_id: UUID, edit: Edit) -> None:
 def request(change_id: UUID, caller: Caller, reason: str) -> BulkChange:
     """Request the job of a draft for ``caller``, and return the bulk change.
 
-    The caller must be allowed what the draft does. Raises Invalid for an edit that changes nothing,
-    NotFound, and Conflict if the bulk change was requested already.
+    The caller must have been checked for the permission to do it. Raises Invalid for an edit that
+    changes nothing, NotFound, and Conflict if the bulk change was requested already.
     """
     with transaction.atomic():
         rows = BulkChange.objects.select_for_update()

@@ -19,7 +19,7 @@ EDIT = "edit"  # verb of bulk changes
 
 @dataclass(frozen=True)
 class Edit:
-    """What changes in each image: attributes, tags and custom properties. The rest stays."""
+    """Changes to make in each of many images: attributes, tags and custom properties."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)  # name -> value
     add_tags: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Edit:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Return the edit that ``as_document`` has returned as this document."""
+        """Return the edit of a document that ``as_document`` has made."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document.items()
@@ -59,7 +59,7 @@ class Edit:
                 )
 
     def changes_of(self, image: Image) -> Changes:
-        """Return what the edit changes in an image: nothing that the image has already."""
+        """Return the changes to an image, without values that the image has already."""
         tags = {*image.tags, *self.add_tags} - {*self.remove_tags}
         fields = {**self.fields, "tags": sorted(tags)}
         return Changes(
@@ -79,7 +79,7 @@ def is_empty(changes: Changes) -> bool:
 
 
 def edit(edit: Edit, image_id: str, actor: Caller, reason: str) -> None:
-    """Edit an image; what it has already is no change. Raises the errors of ``lifecycle.update``."""
+    """Edit an image, if that changes anything. Raises the errors of ``lifecycle.update``."""
     with locked(image_id, actor) as image:
         changes = edit.changes_of(image)
         if not is_empty(changes):
@@ -89,8 +89,9 @@ def edit(edit: Edit, image_id: str, actor: Caller, reason: str) -> None:
 
 
 def refusal(edit: Edit, image: Image, family: str) -> tuple[Changes, str]:
-    """Return what an edit would change in an image, and why it would be refused, else an empty text.
+    """Return what an edit would change in an image, and the reason if it would be refused.
 
+    The reason is empty if the edit would be made.
     ``family`` is the name of the image's family, empty if it is in none. Changes ``image`` in
     memory, and makes no query.
     """

@@ -1,4 +1,4 @@
-"""What users of the admin keep about the list of images: named filters, columns and the page size."""
+"""Choices of users for the list of images in the admin: saved filters, columns and the page size."""
 
 from __future__ import annotations
 

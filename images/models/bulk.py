@@ -25,7 +25,7 @@ class BulkChange(models.Model):
     """A change of many images: what changes, who wanted it, and the images that were selected.
 
     It begins as a draft, of which its user sees a preview. Once it is requested, a job carries it
-    out, and its rows tell what became of each image.
+    out, and its rows have the result for each image.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
@@ -65,7 +65,7 @@ class BulkResult(models.TextChoices):
 
 
 class BulkRow(models.Model):
-    """One image of a bulk change, and what became of it."""
+    """An image of a bulk change, with its result."""
 
     # The index below serves the foreign key too. A selection can have a million rows.
     change = models.ForeignKey(
