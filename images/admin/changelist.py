@@ -71,10 +71,9 @@ class ImageList(ChangeList):
         self.form = FilterForm(self.params, caller=get_caller(request))
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
-            self._in_all_views = images.none()
             return images.none()
         self._in_all_views = images.filter(self.form.filters())
-        return images.filter(self.form.condition())
+        return self._in_all_views.filter(self.form.in_view())
 
     def _read_sort(self) -> None:
         """Replace the parameter ``sort`` of a saved filter, which names columns, by Django's own."""

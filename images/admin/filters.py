@@ -214,20 +214,12 @@ class FilterForm(forms.Form):
             raise ValidationError(str(error)) from None
         return {name.strip(): value.strip()} if text else {}
 
-    def condition(self) -> Q:
-        """Return the query condition for images in the chosen view that match all filters.
-
-        The form must be valid.
-        """
-        return self._view() & self.filters()
-
     def filters(self) -> Q:
         """Return the query condition for images in any view that match all filters.
 
         The form must be valid.
         """
         values = self.cleaned_data
-        condition = Q()
         plain = {
             "status": values["status"],
             "visibility": values["visibility"],
@@ -243,7 +235,7 @@ class FilterForm(forms.Form):
             "created_at__gte": midnight(values["created_from"]),
             "created_at__lt": midnight(values["created_to"], DAY),
         }
-        condition &= Q(**{name: value for name, value in plain.items() if value})
+        condition = Q(**{name: value for name, value in plain.items() if value})
         bounds = {name: bound for name, bound in ranges.items() if bound is not None}
         condition &= Q(**bounds)
         for column, name in (("protected", "protected"), ("os_hidden", "hidden")):
@@ -256,7 +248,12 @@ class FilterForm(forms.Form):
             condition &= Q(pk__in=rows.values("image"))
         return condition
 
-    def _view(self) -> Q:
+    def in_view(self) -> Q:
+        """Return the query condition for images in the chosen view. The form must be valid.
+
+        Without a view these are the existing images; the filters for the status of deleted ones and
+        for a bulk change find others too.
+        """
         view, status = self.cleaned_data["view"], self.cleaned_data["status"]
         if not view and (status in DELETED_STATUSES or self.cleaned_data["bulk"]):
             return Q(purged=False)
