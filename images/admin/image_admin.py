@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from images.admin import (
     action_views,
     add_views,
+    bulk_texts,
     bulk_views,
     exports,
     formatting,
@@ -153,7 +154,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         The tuple has function, name and label. Django's own action for deletion is not among them.
         """
         return {
-            verb: (partial(_start, verb), verb, bulk_views.label(verb))
+            verb: (partial(_start, verb), verb, bulk_texts.label(verb))
             for verb in (EDIT, *ACTIONS)
             if may(request, bulk_views.permission(verb))
         }

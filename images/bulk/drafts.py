@@ -74,7 +74,7 @@ def request(change_id: UUID, caller: Caller, reason: str) -> BulkChange:
         change = rows.filter(pk=change_id).first()
         if change is None:
             raise errors.NotFound(f"There is no bulk change {change_id}.")
-        if change.requested_at is not None:
+        if not change.is_draft:
             raise _requested()
         if change.verb == EDIT and not change.edit:
             raise errors.Invalid("The edit changes nothing. Say what is to change.")

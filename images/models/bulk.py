@@ -54,6 +54,16 @@ class BulkChange(models.Model):
     def __str__(self) -> str:
         return f"{self.verb} {self.id}"
 
+    @property
+    def is_draft(self) -> bool:
+        """Whether nobody has confirmed the bulk change: it has changed nothing."""
+        return self.requested_at is None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the job of the bulk change waits or runs."""
+        return self.job is not None and self.job.is_open
+
 
 class BulkResult(models.TextChoices):
     """The results of a bulk change for one image."""
