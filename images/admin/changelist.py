@@ -115,11 +115,12 @@ class ImageList(ChangeList):
     @cached_property
     def saved_query(self) -> str:
         """The query of the list's URL as it is saved: columns to sort by are named."""
-        ordering = self.get_ordering_field_columns().items()
+        is_sorted = ORDER_VAR in self.params
+        ordering = self.get_ordering_field_columns() if is_sorted else {}
         names = [
             f"{'-' if way == 'desc' else ''}{self.list_display[number]}"
-            for number, way in ordering
-            if ORDER_VAR in self.params and number < len(self.list_display)
+            for number, way in ordering.items()
+            if number < len(self.list_display)
         ]
         sort = {list_options.SORT: ",".join(names) or None, ORDER_VAR: None}
         return self.get_query_string(sort)[1:]
@@ -218,7 +219,9 @@ class ImageList(ChangeList):
     @property
     def kept_names(self) -> list[tuple[str, str]]:
         """The parameters of the URL for which the form of the filters shows no field: (name, value)."""
-        names = ("view", "bulk", ORDER_VAR)
+        return self._given("view", "bulk", ORDER_VAR)
+
+    def _given(self, *names: str) -> list[tuple[str, str]]:
         return [(name, self.params[name]) for name in names if self.params.get(name)]
 
     @property
@@ -229,12 +232,7 @@ class ImageList(ChangeList):
     @property
     def clear_url(self) -> str:
         """The URL of the view without a search and filters, in the same order."""
-        kept = {
-            name: self.params[name]
-            for name in ("view", ORDER_VAR)
-            if self.params.get(name)
-        }
-        return f"?{urlencode(kept)}"
+        return f"?{urlencode(self._given('view', ORDER_VAR))}"
 
     @property
     def narrowed(self) -> bool:
