@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from images.admin.actions import may
 from images.models import Image, MemberStatus
@@ -27,7 +26,7 @@ def rights(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 def seen_by(visibility: str) -> str:
     """Return a sentence on which projects see an image of this visibility."""
-    return _SEEN_BY[visibility]()
+    return str(_SEEN_BY[visibility])
 
 
 def without_effect(visibility: str, count: int) -> str:
@@ -47,14 +46,14 @@ def without_effect(visibility: str, count: int) -> str:
     return sentence % {"visibility": visibility, "count": count}
 
 
-_SEEN_BY: Mapping[str, Callable[[], str]] = {
-    "private": lambda: _("Only its own project sees the image."),
-    "shared": lambda: _(
+_SEEN_BY: Mapping[str, Any] = {
+    "private": gettext_lazy("Only its own project sees the image."),
+    "shared": gettext_lazy(
         "Its own project sees the image. The projects below can use it; their lists show it once "
         "they, or an administrator, have accepted it."
     ),
-    "community": lambda: _(
+    "community": gettext_lazy(
         "Every project can use the image, but lists omit it unless a client asks for it."
     ),
-    "public": lambda: _("Every project sees the image."),
+    "public": gettext_lazy("Every project sees the image."),
 }
