@@ -6,6 +6,7 @@ A failure says what failed and why, and offers the next step first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
@@ -69,9 +70,11 @@ def failure(
     ``newest`` are the newest transfers of the image, newest first. None if one is open, the last one
     succeeded, or there is none. No queries.
     """
-    last = max((it for it in newest if it.ended_at), key=_end, default=None)
-    is_over = last is None or last.status != TransferStatus.FAILED
-    if last is None or is_over or any(it.is_open for it in newest):
+    ended = [it for it in newest if it.ended_at]
+    last = max(ended, key=attrgetter("ended_at"), default=None)
+    if last is None or last.status != TransferStatus.FAILED:
+        return None
+    if any(it.is_open for it in newest):
         return None
     return {
         "title": _title(last),
@@ -90,10 +93,6 @@ def source(request: HttpRequest, transfer: Transfer) -> str:
     if not transfer.source or not may(request, IMPORTING):
         return ""
     return imports.masked(transfer.source)
-
-
-def _end(transfer: Transfer) -> Any:
-    return transfer.ended_at
 
 
 def _title(transfer: Transfer) -> str:
