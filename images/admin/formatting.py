@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unicodedata import category
 
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
@@ -113,6 +114,31 @@ def images(count: int) -> str:
     return ngettext("%(count)s image", "%(count)s images", count) % {
         "count": f"{count:,}"
     }
+
+
+def formats(image: Image) -> str:
+    """Return the disk format and the container format of an image as text; empty without both."""
+    return " / ".join(filter(None, (image.disk_format, image.container_format)))
+
+
+def system(properties: Mapping[str, Any]) -> str:
+    """Return the operating system that properties of an image name, such as "debian 13 x86_64".
+
+    Empty if they name none.
+    """
+    names = ("os_distro", "os_version", "architecture")
+    return " ".join(str(properties[name]) for name in names if properties.get(name))
+
+
+def marks(image: Image) -> SafeString:
+    """Return the labels of an image, such as "protected", as HTML with a blank before each."""
+    labels = (
+        (_("protected"), image.protected),
+        (_("hidden"), image.os_hidden),
+        (_("pinned"), image.pinned),
+    )
+    shown = ((label,) for label, is_set in labels if is_set)
+    return format_html_join("", ' <span class="mark">{}</span>', shown)
 
 
 def kind(transfer: Transfer) -> str:

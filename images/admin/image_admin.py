@@ -188,17 +188,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             image.url,  # type: ignore[attr-defined]
             formatting.title(image),
             image.pk,
-            self._marks(image),
-        )
-
-    def _marks(self, image: Image) -> Any:
-        marks = (
-            (_("protected"), image.protected),
-            (_("hidden"), image.os_hidden),
-            (_("pinned"), image.pinned),
-        )
-        return format_html_join(
-            "", ' <span class="mark">{}</span>', ((label,) for label, on in marks if on)
+            formatting.marks(image),
         )
 
     @admin.display(description=_("owner"))
@@ -213,8 +203,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("format"))
     def format(self, image: Image) -> str:
         """Return the disk format and the container format, or – if neither is set."""
-        parts = [image.disk_format, image.container_format]
-        return " / ".join(part for part in parts if part) or "–"
+        return formatting.formats(image) or "–"
 
     @admin.display(description=_("size"), ordering=F("size").asc(nulls_first=True))
     def size_shown(self, image: Image) -> str:
@@ -242,9 +231,8 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("operating system"))
     def system(self, image: Image) -> str:
-        """Return the operating system that the properties name, such as "debian 13"."""
-        names = ("os_distro", "os_version", "architecture")
-        return " ".join(filter(None, map(image.properties.get, names))) or "–"
+        """Return the operating system that the properties name, such as "debian 13 x86_64"."""
+        return formatting.system(image.properties) or "–"
 
     @admin.display(description=_("problem"))
     def problem(self, image: Image) -> SafeString | str:

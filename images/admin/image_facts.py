@@ -28,7 +28,6 @@ def head(
 
     ``names`` are the names of projects, by id.
     """
-    formats = [image.disk_format, image.container_format]
     # An image in the trash still has its data.
     kept = (LocationStatus.PENDING_DELETE,) if image.deleted_at else ()
     stores = [
@@ -37,11 +36,11 @@ def head(
     facts = [
         (_("Size"), formatting.size(image.size)),
         (_("Project"), _project(image, names)),
-        (_("Format"), " / ".join(it for it in formats if it)),
+        (_("Format"), formatting.formats(image)),
         (_("Visibility"), _visibility(image, members)),
         (_("Tags"), _tags(image.tags)),
         (_("Stores"), ", ".join(dict.fromkeys(stores))),
-        (_("System"), _system(image.properties)),
+        (_("System"), formatting.system(image.properties)),
         (_("Minimum"), _minimum(image)),
         *_family(image),
         (_("Created"), formatting.ago(image.created_at)),
@@ -80,12 +79,6 @@ def _visibility(image: Image, members: Sequence[Member]) -> str:
 def _tags(tags: Iterable[str]) -> Any:
     links = ((_list(tag=tag), tag) for tag in tags)
     return format_html_join(" ", '<a class="mark" href="{}"><bdi>{}</bdi></a>', links)
-
-
-def _system(properties: Mapping[str, Any]) -> str:
-    names = ("os_distro", "os_version", "architecture")
-    words = [properties.get(name) for name in names]
-    return " ".join(str(word) for word in words if word)
 
 
 def _minimum(image: Image) -> str:

@@ -158,6 +158,7 @@ def _page(request: HttpRequest, shown: Shown, tab: str, **more: Any) -> HttpResp
         "title": formatting.title(image),
         "image": image,
         "badge": formatting.badge(image.status),
+        "marks": formatting.marks(image),
         "state": polling.state(shown.transfers, image),
         "neighbours": near,
         "tabs": _tabs(request, shown, tab),
