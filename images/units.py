@@ -43,6 +43,12 @@ def parse_number(text: str) -> int:
     return sign * (LARGEST if len(digits) > 19 else min(int(digits), LARGEST))
 
 
+def parse_digits(text: str, most: int) -> int | None:
+    """Parse a number of up to ``most`` decimal digits, 0 to 9; None for any other text."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= most
+    return int(text) if is_number else None
+
+
 def parse_size(text: str) -> int:
     """Parse a size such as ``1.5 GiB``, ``256M`` or ``1048576`` into bytes.
 

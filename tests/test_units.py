@@ -95,3 +95,12 @@ def test_a_number_of_any_length_is_parsed(text: str, number: int) -> None:
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         units.parse_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("123", 123)]
+    + [(it, None) for it in ("", "1234", "-1", "+1", "1_0", " 1", "x", "١", "²")],
+)
+def test_a_number_of_few_digits_is_parsed(text: str, number: int | None) -> None:
+    assert units.parse_digits(text, 3) == number

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from images import units
 from images.admin import formatting, polling
 from images.admin.actions import ACTIONS, UNDO, may
 from images.admin.bulk_texts import edit_lines, label
@@ -97,8 +98,9 @@ def _rows(
     matching = change.rows.order_by("pk")
     if result != ALL:
         matching = matching.filter(result=result)
-    if after.isdecimal() and after.isascii() and len(after) < 19:
-        matching = matching.filter(pk__gt=int(after))
+    marker = units.parse_digits(after, 18)
+    if marker is not None:
+        matching = matching.filter(pk__gt=marker)
     page, following = positions.first(matching, SHOWN)
     images = Image.objects.filter(purged=False).in_bulk([row.image_id for row in page])
     return [_row(row, images.get(row.image_id)) for row in page], following

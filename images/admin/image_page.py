@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import access, history
+from images import access, history, units
 from images.admin import (
     formatting,
     graph,
@@ -132,9 +132,7 @@ def share(request: HttpRequest, image_id: str) -> HttpResponse:
 def events(request: HttpRequest, image_id: str) -> HttpResponse:
     """Show the history of an image, newest event first, and the figure of its life cycle."""
     shown = _look_up(request, image_id)
-    text = request.GET.get("before", "")
-    is_id = text.isascii() and text.isdecimal() and len(text) < 19
-    before = int(text) if is_id else None
+    before = units.parse_digits(request.GET.get("before", ""), 18)
     found, has_older = history.newest(shown.image.pk, before=before, limit=EVENTS)
     taken = {(event["from_status"], event["to_status"]) for event in found}
     return _page(

@@ -10,6 +10,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from images import units
+
 FILTERS = "_changelist_filters"  # Django's name for the query of a list
 POSITION = "at"  # of the image in the list; the first is 0
 
@@ -34,8 +36,7 @@ def kept(request: HttpRequest) -> str:
 
 def position(request: HttpRequest) -> int | None:
     """Return the position of the image in the list that the request names; None if it names none."""
-    text = request.GET.get(POSITION, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else None
+    return units.parse_digits(request.GET.get(POSITION, ""), 8)
 
 
 def list_url(request: HttpRequest) -> str:

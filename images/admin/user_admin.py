@@ -36,6 +36,7 @@ from imagecatalog.identity.admin import RolesAdmin
 from imagecatalog.identity.models import SignInEvent
 from imagecatalog.identity.origin import origin_of
 from imagecatalog.identity.user_forms import GroupForm, NewUserForm, UserForm
+from images import units
 from images.admin import formatting, sign_in_log_admin
 
 EVENTS: Final = 10  # on a user's page
@@ -65,8 +66,9 @@ class AccessFilter(SimpleListFilter):
             return queryset.filter(is_staff=False)
         if value == admin_access.SUPERUSER:
             return queryset.filter(is_staff=True, is_superuser=True)
-        if value and value.isascii() and value.isdecimal() and len(value) < 10:
-            return queryset.filter(is_staff=True, groups=int(value))
+        group = units.parse_digits(value or "", 9)
+        if group is not None:
+            return queryset.filter(is_staff=True, groups=group)
         return queryset
 
 

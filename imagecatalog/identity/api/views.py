@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from imagecatalog.identity import tokens
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
-from images import errors, logs
+from images import errors, logs, units
 from images.http import public_url, request_body, responses, streaming
 from images.http.views import ApiView, ApiViewSet
 
@@ -112,8 +112,7 @@ def require(request: Request) -> Valid:
 
 def user_key(text: str) -> int:
     """Convert a user id in text form to a primary key; 0, which no user has, for an invalid id."""
-    is_key = text.isascii() and text.isdecimal() and len(text) < 10
-    return int(text) if is_key else 0
+    return units.parse_digits(text, 9) or 0
 
 
 def is_admin(token: Valid) -> bool:
