@@ -10,9 +10,26 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from images.models import Image
 from tests.web import allow_in_process, serving_folder
 
 LIST = "/admin/images/image/"
+
+
+def shown_form(client: Client, image: Image) -> dict[str, Any]:
+    """Return the form data that a browser sends if the user changes nothing."""
+    form = client.get(f"{LIST}{image.pk}/edit/").context
+    data: dict[str, Any] = {}
+    for field in form["form"]:
+        if field.field.disabled:
+            continue
+        value = field.value()
+        if value is not None and value is not False:
+            data[field.html_name] = data[field.html_initial_name] = value
+    rows = [(row["name"], row["value"]) for row in form["rows"]]
+    data["property_name"] = data["shown_name"] = [name for name, _ in rows]
+    data["property_value"] = data["shown_value"] = [value for _, value in rows]
+    return data
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Member, Status
-from tests.admin.conftest import LIST
+from tests.admin.conftest import LIST, shown_form
 from tests.copies import work
 from tests.rows import current
 
@@ -165,9 +165,7 @@ def test_who_ends_the_sharing_is_told_of_the_members(
 ) -> None:
     image = make_image("active")
     Member.objects.create(image=image, member="friends")
-    form = {"visibility": "private", "initial-visibility": "shared"}
-    form |= {"min_disk": "0", "initial-min_disk": "0"}
-    form |= {"min_ram": "0", "initial-min_ram": "0"}
+    form = shown_form(root, image) | {"visibility": "private"}
 
     answer = root.post(f"{LIST}{image.pk}/edit/", form, follow=True)
 
@@ -191,9 +189,7 @@ def test_commas_separate_tags_but_not_those_that_have_one(
     root: Client, make_image: MakeImage, entered: str, tags: list[str]
 ) -> None:
     image = make_image("active", tags=["a,b"])
-    form = {"tags": entered, "initial-tags": "a,b", "visibility": "shared"}
-    form |= {"initial-visibility": "shared", "min_disk": "0", "initial-min_disk": "0"}
-    form |= {"min_ram": "0", "initial-min_ram": "0"}
+    form = shown_form(root, image) | {"tags": entered}
 
     assert root.post(f"{LIST}{image.pk}/edit/", form).status_code == 302
 

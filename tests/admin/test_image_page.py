@@ -17,7 +17,7 @@ from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Member
-from tests.admin.conftest import LIST
+from tests.admin.conftest import LIST, shown_form
 from tests.rows import current
 
 MakeImage = Callable[..., Image]
@@ -27,22 +27,6 @@ IN_LIST = "?_changelist_filters=tag%3Dnightly&at=0"
 
 def page(client: Client, image: Image, tab: str = "change") -> str:
     return client.get(f"{LIST}{image.pk}/{tab}/").content.decode()
-
-
-def shown_form(client: Client, image: Image) -> dict[str, Any]:
-    """Return the form data that a browser sends if the user changes nothing."""
-    form = client.get(f"{LIST}{image.pk}/edit/").context
-    data: dict[str, Any] = {}
-    for field in form["form"]:
-        if field.field.disabled:
-            continue
-        value = field.initial
-        if value is not None and value is not False:
-            data[field.html_name] = data[field.html_initial_name] = value
-    rows = [(row["name"], row["value"]) for row in form["rows"]]
-    data["property_name"] = data["shown_name"] = [name for name, _ in rows]
-    data["property_value"] = data["shown_value"] = [value for _, value in rows]
-    return data
 
 
 def save(client: Client, image: Image, form: dict[str, Any]) -> Any:

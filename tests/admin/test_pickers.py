@@ -11,7 +11,7 @@ from django.test import Client
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images.models import Family, Image, Job, Member, MetadefNamespace, QuotaLimit
-from tests.admin.conftest import LIST
+from tests.admin.conftest import LIST, shown_form
 
 MakeImage = Callable[..., Image]
 NO_PROJECT = "There is no project “no-such”."
@@ -28,17 +28,8 @@ def share(root: Client, image: Image, **fields: str) -> Any:
 
 def save(root: Client, image: Image, **fields: str) -> Any:
     """Submit the form of an image with the values that the page shows, and ``fields``."""
-    page = f"{LIST}{image.pk}/edit/"
-    form = root.get(page).context["form"]
-    shown = {name: form[name].value() for name in form.fields}
-    values = {f"initial-{name}": value for name, value in shown.items()} | shown
-    absent = (None, False, "")
-    given = {
-        name: value
-        for name, value in (values | fields).items()
-        if not any(value is it for it in absent)
-    }
-    return root.post(page, given, follow=True)
+    form = shown_form(root, image) | fields
+    return root.post(f"{LIST}{image.pk}/edit/", form, follow=True)
 
 
 @pytest.mark.parametrize("text", ["lab", " id-of-lab "])
