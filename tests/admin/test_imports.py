@@ -35,6 +35,23 @@ FORM = {
 
 
 @pytest.fixture
+def failed(root: Client, make_image: MakeImage, web: str) -> Callable[..., Image]:
+    """``failed("gone.raw?key=secret")``: an image whose import from this URL has failed.
+
+    Further arguments are fields of the form, such as a wrong ``digest``.
+    """
+
+    def make(name: str, **fields: str) -> Image:
+        image = make_image("queued")
+        sent = {"url": f"{web}/{name}", "stores": "local"} | fields
+        root.post(f"{LIST}{image.pk}/import/", sent)
+        work()
+        return image
+
+    return make
+
+
+@pytest.fixture
 def allowed(settings: Any) -> None:
     allow_in_process(settings, "http://127.0.0.1:9")
 
@@ -124,13 +141,9 @@ def test_an_image_that_is_not_queued_is_not_imported(
 
 
 def test_data_without_the_expected_digest_is_refused(
-    root: Client, make_image: MakeImage, web: str
+    root: Client, failed: Callable[..., Image]
 ) -> None:
-    image = make_image("queued")
-    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64, "stores": "local"}
-    root.post(f"{LIST}{image.pk}/import/", sent)
-
-    work()
+    image = failed("disk.raw", digest="0" * 64)
 
     assert current(image).status == "queued"
     page = root.get(f"{LIST}{image.pk}/change/").content.decode()
@@ -314,27 +327,13 @@ def test_a_secret_checksum_url_is_not_tried_again(
 # Failures
 
 
-@pytest.fixture
-def failed(root: Client, make_image: MakeImage, web: str) -> Callable[[str], Image]:
-    """``failed("gone.raw?key=secret")``: an image whose data is not there on the web server."""
-
-    def make(name: str) -> Image:
-        image = make_image("queued")
-        sent = {"url": f"{web}/{name}", "stores": "local"}
-        root.post(f"{LIST}{image.pk}/import/", sent)
-        work()
-        return image
-
-    return make
-
-
 def note_of(client: Client, image: Image) -> Any:
     """The note about a failure on the page of an image."""
     return client.get(f"{LIST}{image.pk}/change/").context["last_error"]
 
 
 def test_a_failure_names_the_url_without_its_query_and_what_the_server_said(
-    root: Client, failed: Callable[[str], Image], web: str
+    root: Client, failed: Callable[..., Image], web: str
 ) -> None:
     image = failed("gone.raw?key=secret")
 
@@ -347,7 +346,7 @@ def test_a_failure_names_the_url_without_its_query_and_what_the_server_said(
 
 
 def test_a_viewer_sees_a_failure_without_its_url(
-    failed: Callable[[str], Image], web: str, signed_in: Callable[..., Client]
+    failed: Callable[..., Image], web: str, signed_in: Callable[..., Client]
 ) -> None:
     image = failed("gone.raw")
 
@@ -358,7 +357,7 @@ def test_a_viewer_sees_a_failure_without_its_url(
 
 
 def test_the_first_step_after_a_failed_import_is_to_retry_it(
-    root: Client, failed: Callable[[str], Image]
+    root: Client, failed: Callable[..., Image]
 ) -> None:
     image = failed("gone.raw")
     note = note_of(root, image)
@@ -374,7 +373,7 @@ def test_the_first_step_after_a_failed_import_is_to_retry_it(
 
 
 def test_a_url_with_a_query_is_entered_again_in_a_form_with_the_other_values(
-    root: Client, failed: Callable[[str], Image], web: str
+    root: Client, failed: Callable[..., Image], web: str
 ) -> None:
     image = failed("gone.raw?key=secret")
     (step,) = note_of(root, image)["steps"]
@@ -388,12 +387,9 @@ def test_a_url_with_a_query_is_entered_again_in_a_form_with_the_other_values(
 
 
 def test_the_digest_that_a_person_gave_is_offered_again(
-    root: Client, make_image: MakeImage, web: str
+    root: Client, failed: Callable[..., Image]
 ) -> None:
-    image = make_image("queued")
-    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64, "stores": "local"}
-    root.post(f"{LIST}{image.pk}/import/", sent)
-    work()
+    image = failed("disk.raw", digest="0" * 64)
 
     form = root.get(f"{LIST}{image.pk}/import/?transfer={Transfer.objects.get().pk}")
 
@@ -421,7 +417,7 @@ def test_an_upload_that_failed_leads_to_another_one(
 
 
 def test_a_page_is_told_of_an_import_that_began_and_failed_between_two_polls(
-    root: Client, failed: Callable[[str], Image]
+    root: Client, failed: Callable[..., Image]
 ) -> None:
     image = failed("gone.raw")
     live = f"{LIST}{image.pk}/live/"
