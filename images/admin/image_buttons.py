@@ -1,4 +1,4 @@
-"""What a user can do with an image now, as buttons; and why other actions are not possible."""
+"""The buttons of the actions on an image that are possible now, and why the others are not."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def of(
 def _own(
     request: HttpRequest, image: Image, locations: Sequence[ImageLocation]
 ) -> Iterator[tuple[str, str]]:
-    """Yield (label, name of the URL) of what is possible and is no transition of the life cycle."""
+    """Yield (label, name of the URL) of each possible action outside the life cycle, such as "Edit"."""
     if label := upload.link(request, image):
         yield label, "upload"
     if transfer_views.may_import(request, image):

@@ -1,4 +1,4 @@
-"""What an image is: the most important facts for the head of its pages, and all further details."""
+"""The facts about an image: the most important ones for the head of its pages, and further details."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def head(
     members: Sequence[Member],
     names: Mapping[str, str],
 ) -> list[Fact]:
-    """Return the facts for the head of an image's pages; a dash for what is unknown. One query.
+    """Return the facts for the head of an image's pages; unknown values are dashes. One query.
 
     ``names`` are the names of projects, by id.
     """

@@ -1,4 +1,4 @@
-"""What needs attention in an image, as notices at the head of its pages."""
+"""The notices at the head of an image's pages: damage, the reason for its status, and its pin."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ WITH_REASON = (Status.DEACTIVATED, *DELETED_STATUSES)
 
 @dataclass(frozen=True)
 class Notice:
-    """A notice: what it is about, a sentence, and details such as the id of a request.
+    """A notice: its subject, a sentence, and details such as the reason for the image's status.
 
-    ``tone`` is ``failed`` for what is wrong, else empty.
+    ``tone`` is ``failed`` for an error, else empty.
     """
 
     title: str

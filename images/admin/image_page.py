@@ -41,7 +41,7 @@ NEWEST = 5  # events on the page "Overview"
 
 @dataclass
 class Shown:
-    """An image, and what all its pages need to know about it."""
+    """An image, and the rows and names that all its pages show."""
 
     image: Image
     locations: list[ImageLocation]
@@ -150,7 +150,7 @@ def events(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, shown: Shown, tab: str, **more: Any) -> HttpResponse:
-    """Return the page of an image whose tab has this name, with the values ``more`` of the tab."""
+    """Return the page of an image with this tab; ``more`` are the values that only this tab shows."""
     image, near = shown.image, neighbours.of(request, shown.image)
     values = {
         "title": formatting.title(image),

@@ -1,4 +1,4 @@
-"""Who sees an image, in sentences for its page "Sharing"; and what the user can change there."""
+"""Sentences and permissions for the page "Sharing" of an image, which shows who can use it."""
 
 from __future__ import annotations
 

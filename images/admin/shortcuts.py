@@ -39,9 +39,9 @@ class ReasonForm(forms.Form):
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
     """Return the template context of an admin page: Django's values for every page, and ``more``.
 
-    The values have the URL of the list of images from which the user came as ``list_url``, and
-    what names this list in further URLs as ``kept``. If ``more`` has an ``image``, its title is
-    added as ``image_title``.
+    Among the values are ``list_url``, the URL of the list of images from which the user came, and
+    ``kept``, the end of a URL that passes this list on. If ``more`` has an ``image``, its title
+    is added as ``image_title``.
     """
     if "image" in more:
         more["image_title"] = formatting.title(more["image"])

@@ -23,7 +23,7 @@ UPLOADS = (TransferKind.UPLOAD, TransferKind.STAGE, TransferKind.IMPORT)
 
 
 class Step(NamedTuple):
-    """What a user can do after a failure: a link, or a button that sends a POST request."""
+    """A step that helps after a failure: a link, or a button that sends a POST request."""
 
     label: str
     url: str
