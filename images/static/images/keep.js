@@ -1,6 +1,5 @@
 // Keeps what a user types in a form: the browser warns before the page is left, and what was sent after
-// the end of the session is in the form again after the next sign-in. Enter in the name of a property
-// does not save.
+// the end of the session is in the form again after the next sign-in.
 "use strict";
 (() => {
   const PREFIX = "typed:";
@@ -103,11 +102,4 @@
   window.addEventListener("beforeunload", (event) => {
     if (!leaving && changes()) event.preventDefault();
   });
-  if (table) {
-    table.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.target.name !== "property_name") return;
-      event.preventDefault();
-      event.target.closest("tr").querySelector("[name=property_value]").focus();
-    });
-  }
 })();

@@ -1,4 +1,5 @@
-// Keeps an empty row for a new property at the end. Without JavaScript there are three.
+// The table of properties in a form. Keeps an empty row for a new property at the end; without JavaScript
+// there are three. Enter in the name of a property goes to its value, and does not save.
 "use strict";
 (() => {
   const body = document.querySelector("table.properties tbody");
@@ -7,5 +8,10 @@
   body.addEventListener("input", () => {
     const last = body.lastElementChild;
     if (last.querySelector("input").value) body.append(empty.cloneNode(true));
+  });
+  body.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.name !== "property_name") return;
+    event.preventDefault();
+    event.target.closest("tr").querySelector("[name=property_value]").focus();
   });
 })();
