@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy
 from images import errors, job_queue, logs, pause
 from images.admin import bulk_consequences, bulk_report, formatting
 from images.admin.actions import ACTIONS, UNDO, get_caller, may, require
+from images.admin.bulk_edit_form import EditForm
 from images.admin.bulk_preview import preview, selected
 from images.admin.bulk_texts import edit_lines, label
 from images.admin.changelist import prefetch
-from images.admin.edit_form import EditForm
 from images.admin.job_admin import CANCEL
 from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
 from images.bulk import drafts
