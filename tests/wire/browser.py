@@ -85,3 +85,13 @@ class Screen:
     def status(self) -> str:
         """As the heading of the page of an image says."""
         return self.page.locator("h1 .badge").inner_text()
+
+
+@contextmanager
+def signed_in(browser: Browser, service: Service, **options: Any) -> Iterator[Screen]:
+    """A window, signed in; nothing may complain in it."""
+    screen = Screen(browser, service, **options)
+    screen.sign_in()
+    yield screen
+    screen.context.close()
+    assert screen.complaints == []

@@ -11,7 +11,7 @@ from tests import servers
 from tests.servers import Service
 from tests.web import Slow, allow, serving
 from tests.wire.api import Api
-from tests.wire.browser import Screen
+from tests.wire.browser import Screen, signed_in
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
@@ -49,12 +49,8 @@ def api(service: Service) -> Iterator[Api]:
 
 @pytest.fixture
 def screen(browser: Browser, service: Service) -> Iterator[Screen]:
-    """A window, signed in; nothing may complain in it."""
-    opened = Screen(browser, service)
-    opened.sign_in()
-    yield opened
-    opened.context.close()
-    assert opened.complaints == []
+    with signed_in(browser, service) as screen:
+        yield screen
 
 
 def test_an_import_is_seen_moving_and_cancelled(

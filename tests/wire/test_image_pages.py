@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.servers import Service
 from tests.wire.api import Api
-from tests.wire.browser import LIST, Screen
+from tests.wire.browser import LIST, Screen, signed_in
 
 pytestmark = pytest.mark.slow
 DATA = b"the bytes of an image"
@@ -36,11 +36,9 @@ def image_id(api: Api) -> str:
 
 @pytest.fixture
 def screen(browser: Browser, service: Service) -> Iterator[Screen]:
-    screen = Screen(browser, service, viewport={"width": 1440, "height": 900})
-    screen.sign_in()
-    yield screen
-    screen.context.close()
-    assert screen.complaints == []
+    size = {"width": 1440, "height": 900}
+    with signed_in(browser, service, viewport=size) as screen:
+        yield screen
 
 
 def bottom(*shown: Locator) -> float:
