@@ -204,7 +204,7 @@ def _page(
             methods=_allowed_methods(request),
             has_file=method is _FILE,
             guess=reverse("admin:images_image_guess"),
-            kept=upload.kept(),
+            kept_for=upload.kept_for(),
             form=form,
             source_form=source_form,
             rows=properties.rows(rows.pairs),

@@ -42,7 +42,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             last_error=failure and failure | {"steps": []},
             filename=upload and uploads.filename(upload),
             done=reverse("admin:images_image_change", args=[image.pk]),
-            kept=kept(),
+            kept_for=kept_for(),
         ),
     )
 
@@ -54,7 +54,7 @@ def live(request: HttpRequest, image_id: str) -> HttpResponse:
     return JsonResponse(state(image, _open_upload(image)))
 
 
-def kept() -> str:
+def kept_for() -> str:
     """Return as text how long the data of a paused upload is kept."""
     return formatting.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY)
 

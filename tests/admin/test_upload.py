@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -179,6 +180,18 @@ def test_the_image_leads_to_the_upload(root: Client, make_image: Any) -> None:
     create(root, image)
 
     assert b"Resume upload" in root.get(page).content
+
+
+@pytest.mark.parametrize("query", ["", "?_changelist_filters=status%3Dqueued&at=0"])
+def test_the_path_leads_back_to_the_image(
+    root: Client, make_image: Any, query: str
+) -> None:
+    image = make_image()
+
+    content = unescape(root.get(f"{LIST}{image.pk}/upload/{query}").content.decode())
+
+    path = content.split('class="breadcrumbs"')[1].split("</div>")[0]
+    assert f'href="{LIST}{image.pk}/change/{query}"' in path
 
 
 def test_the_page_says_how_long_an_upload_may_pause(
