@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -96,6 +95,5 @@ def _with_undo(request: HttpRequest, action: Action, image: Image) -> SafeString
     undo = ACTIONS.get(UNDO.get(action.verb, ""))
     if undo is None or not_possible(undo, image) or not may(request, undo.permission):
         return format_html("{}", done)
-    url = reverse("admin:images_image_move", args=[image.pk, undo.verb])
-    url += list_state.kept(request)
+    url = list_state.image_url(request, image.pk, "move", undo.verb)
     return format_html('{} <a href="{}">{}</a>', done, url, undo.label)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images.admin import (
@@ -51,7 +50,6 @@ def of(
     At most two queries. ``locations`` are those of the image.
     """
     found = availability(request, image)
-    kept = list_state.kept(request)
     own = [
         Button(label, list_state.image_url(request, image.pk, name))
         for label, name in _own(request, image, locations)
@@ -59,7 +57,7 @@ def of(
     moves = [
         Button(
             action.label,
-            reverse("admin:images_image_move", args=[image.pk, action.verb]) + kept,
+            list_state.image_url(request, image.pk, "move", action.verb),
             "dangerous" if action.dangerous else "",
         )
         for action in (it.action for it in found if not it.refusal)

@@ -6,6 +6,8 @@ page knows the next image in it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -46,9 +48,15 @@ def list_url(request: HttpRequest) -> str:
     return f"{url}?{filters}" if filters else url
 
 
-def image_url(request: HttpRequest, image_id: str, page: str = "change") -> str:
+def image_url(
+    request: HttpRequest, image_id: str, page: str = "change", *more: Any, **query: Any
+) -> str:
     """Return the URL of an image's page, which names the same list as the request.
 
-    ``page`` is the end of the name of the URL, such as ``sharing``.
+    ``page`` is the end of the name of the URL, such as ``sharing``; ``more`` are the parts of the
+    URL after the image's id, and ``query`` are parameters that are added to its query.
     """
-    return reverse(f"admin:images_image_{page}", args=[image_id]) + kept(request)
+    end = kept(request)
+    if query:
+        end += f"{'&' if end else '?'}{urlencode(query)}"
+    return reverse(f"admin:images_image_{page}", args=[image_id, *more]) + end

@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
@@ -43,8 +41,7 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
     if valid and form.apply(
         image.pk, get_caller(request), reason.cleaned_data["reason"]
     ):
-        messages.success(request, _("The location was added."))
-        return redirect("admin:images_image_change", image.pk)
+        return redirect_to_image(request, image, "", _("The location was added."))
     return TemplateResponse(
         request,
         "admin/images/image/location_add.html",

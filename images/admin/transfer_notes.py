@@ -6,15 +6,15 @@ A failure says what failed and why, and offers the next step first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images import errors, imports, pause
-from images.admin import formatting
+from images.admin import formatting, list_state
 from images.admin.actions import may
 from images.admin.transfer_views import COPYING, IMPORTING, can_retry, needs_url
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
@@ -113,9 +113,7 @@ def _attempt(last: Transfer, newest: Sequence[Transfer]) -> int:
 
 
 def _steps(request: HttpRequest, image: Image, last: Transfer) -> list[Step]:
-    def url(name: str, *more: Any) -> str:
-        return reverse(f"admin:images_image_{name}", args=[image.pk, *more])
-
+    url = partial(list_state.image_url, request, image.pk)
     if last.kind == TransferKind.IMAGE_COPY and may(request, COPYING):
         return [Step(_("Copy again"), url("copy"))]
     if image.status != Status.QUEUED or not may(request, IMPORTING):
@@ -124,7 +122,7 @@ def _steps(request: HttpRequest, image: Image, last: Transfer) -> list[Step]:
         return [Step(_("Upload again"), url("upload"))]
     if not can_retry(last):
         return []
-    change = Step(_("Change the URL"), f"{url('import')}?transfer={last.pk}")
+    change = Step(_("Change the URL"), url("import", transfer=last.pk))
     if needs_url(last):
         return [change]
     return [Step(_("Retry"), url("retry", last.pk), is_post=True), change]

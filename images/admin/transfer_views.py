@@ -11,13 +11,12 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from images import imports
 from images.access import Caller
-from images.admin import consequences
+from images.admin import consequences, list_state
 from images.admin.actions import ACTIONS, get_caller, may, require
 from images.admin.import_forms import (
     CopyForm,
@@ -80,12 +79,10 @@ def copy(request: HttpRequest, image_id: str) -> HttpResponse:
         return redirect_to_image(request, image, refused, "")
     form = CopyForm(store_ids, request.POST if request.method == "POST" else None)
     if form.is_valid() and form.apply(image.pk, get_caller(request)):
-        messages.success(
-            request,
-            _("A background worker copies the image to: %(stores)s.")
-            % {"stores": ", ".join(form.cleaned_data["stores"])},
-        )
-        return redirect("admin:images_image_change", image.pk)
+        done = _("A background worker copies the image to: %(stores)s.") % {
+            "stores": ", ".join(form.cleaned_data["stores"])
+        }
+        return redirect_to_image(request, image, "", done)
     return TemplateResponse(
         request,
         "admin/images/image/copy.html",
@@ -123,8 +120,8 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
     form = ImportForm(request.POST if request.method == "POST" else None)
     form.initial = _earlier(request, image)
     if form.is_valid() and form.apply(image.pk, get_caller(request)):
-        messages.success(request, _("A background worker downloads the data."))
-        return redirect("admin:images_image_change", image.pk)
+        done = _("A background worker downloads the data.")
+        return redirect_to_image(request, image, "", done)
     return TemplateResponse(
         request,
         "admin/images/image/import.html",
@@ -196,8 +193,9 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
     if refused and needs_url(transfer):
         messages.error(request, refused)
-        form = reverse("admin:images_image_import", args=[image.pk])
-        return redirect(f"{form}?transfer={transfer.pk}")
+        return redirect(
+            list_state.image_url(request, image.pk, "import", transfer=transfer.pk)
+        )
     return redirect_to_image(request, image, refused, _("Import restarted."))
 
 

@@ -7,11 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images import uploads
-from images.admin import formatting, polling, transfer_notes
+from images.admin import formatting, list_state, polling, transfer_notes
 from images.admin.actions import may, require
 from images.admin.shortcuts import context, get_image_or_404
 from images.models import Image, Status, Transfer, TransferStatus
@@ -41,7 +40,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             state=state(image, upload),
             last_error=failure and failure | {"steps": []},
             filename=upload and uploads.filename(upload),
-            done=reverse("admin:images_image_change", args=[image.pk]),
+            done=list_state.image_url(request, image.pk),
             kept_for=kept_for(),
         ),
     )

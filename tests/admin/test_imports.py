@@ -372,6 +372,21 @@ def test_the_first_step_after_a_failed_import_is_to_retry_it(
     assert note_of(root, image)["attempt"] == 2
 
 
+def test_the_steps_after_a_failure_lead_back_to_the_filtered_list(
+    root: Client, failed: Callable[..., Image]
+) -> None:
+    image = failed("gone.raw")
+    transfer = Transfer.objects.get()
+    query = "?_changelist_filters=status%3Dqueued&at=0"
+
+    page = root.get(f"{LIST}{image.pk}/change/{query}")
+    retry, change = page.context["last_error"]["steps"]
+    response = root.post(retry.url)
+
+    assert change.url == f"{LIST}{image.pk}/import/{query}&transfer={transfer.pk}"
+    assert response["Location"] == f"{LIST}{image.pk}/change/{query}"
+
+
 def test_a_url_with_a_query_is_entered_again_in_a_form_with_the_other_values(
     root: Client, failed: Callable[..., Image], web: str
 ) -> None:
