@@ -34,7 +34,7 @@ def locations(
     """Return the template context of the table of an image's locations ``rows``."""
     removing = may(request, REMOVING)
     # All copies of an image have the same digest.
-    algorithm, digest = strongest_digest(image)
+    algorithm, digest = _strongest_digest(image)
     return {
         "size": formatting.size(image.size),
         "algorithm": algorithm,
@@ -58,7 +58,7 @@ def locations(
     }
 
 
-def strongest_digest(image: Image) -> tuple[str, str]:
+def _strongest_digest(image: Image) -> tuple[str, str]:
     """Return the algorithm and the value of the strongest digest of an image.
 
     Both are empty if the image has no digest.

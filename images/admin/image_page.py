@@ -151,14 +151,14 @@ def events(request: HttpRequest, image_id: str) -> HttpResponse:
 
 def _page(request: HttpRequest, shown: Shown, tab: str, **more: Any) -> HttpResponse:
     """Return the page of an image with this tab; ``more`` are the values that only this tab shows."""
-    image, near = shown.image, neighbours.of(request, shown.image)
+    image = shown.image
     values = {
         "title": formatting.title(image),
         "image": image,
         "badge": formatting.badge(image.status),
         "marks": formatting.marks(image),
         "state": polling.state(shown.transfers, image),
-        "neighbours": near,
+        "neighbours": neighbours.of(request, image),
         "tabs": _tabs(request, shown, tab),
         "transfer_waits": transfer_notes.waiting(request, shown.transfers),
         "last_error": transfer_notes.failure(request, image, shown.transfers),
