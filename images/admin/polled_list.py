@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin import ModelAdmin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from images.admin import polling
 from images.admin.actions import may
-from images.admin.changelist import CappedPaginator
+from images.admin.read_only_admin import ReadOnlyAdmin
 
 FILTER = "admin/images/polled/filter.html"
 
@@ -37,36 +36,18 @@ class PolledList(ChangeList):
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_live")
 
 
-class PolledAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The base of the admin pages with a list of work, which the admin cannot add or change."""
+class PolledAdmin(ReadOnlyAdmin):
+    """The base of the admin pages with a list of work, which is begun and cancelled on other pages."""
 
     title: ClassVar[Any]  # translated when it is shown
     empty: ClassVar[Any]  # shown instead of an empty list
 
-    show_facets = admin.ShowFacets.NEVER  # facets would count all rows
-    sortable_by = ()
-    actions = None
-    show_full_result_count = False
-    paginator = CappedPaginator
     list_per_page = 50
-    list_max_show_all = 0
     change_list_template = "admin/images/polled/list.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user can view images: this work needs no permission of its own."""
         return may(request, "images.view_image")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the work is begun elsewhere, for example on the page of an image."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: the work can be cancelled, but not changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: what was done stays listed."""
-        return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PolledList]:
         """Return PolledList, the class of the list."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.contrib import admin
-from django.contrib.admin import DateFieldListFilter, ModelAdmin, SimpleListFilter
+from django.contrib.admin import DateFieldListFilter, SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from imagecatalog.identity import second_factor
 from imagecatalog.identity.models import SignInEvent
 from images.admin import formatting
-from images.admin.changelist import COUNTED, CappedPaginator, project_names
+from images.admin.changelist import COUNTED, project_names
+from images.admin.read_only_admin import ReadOnlyAdmin
 
 SIGN_INS: Final = ("sign_in", "sign_out", "token_issue")
 REFUSED: Final = "refused"
@@ -168,8 +169,8 @@ class SignInLog(ChangeList):
         return self.result_count >= COUNTED
 
 
-class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The admin page with the sign-in log, which is read-only."""
+class SignInEventAdmin(ReadOnlyAdmin):
+    """The admin page with the sign-in log."""
 
     list_display = ("when", "what", "user_shown", "facts", "client", "request_id")
     list_display_links = None
@@ -177,12 +178,6 @@ class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
     change_list_template = "admin/images/sign_in_log/list.html"
     search_fields = ("user", "source", "request_id")
     search_help_text = _("A user name, a client address or a request id.")
-    show_facets = admin.ShowFacets.NEVER  # facets would count all rows
-    show_full_result_count = False
-    paginator = CappedPaginator
-    list_max_show_all = 0
-    sortable_by = ()
-    actions = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return SignInLog, the class of the list."""
@@ -226,18 +221,6 @@ class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
     def facts(self, event: Any) -> str:
         """Return the method, project, role and reason."""
         return str(event.facts)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: only the service records sign-in events."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: sign-in events cannot be changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: sign-in events cannot be deleted."""
-        return False
 
 
 def log_url(user: str) -> str:
