@@ -154,16 +154,6 @@ class SignInLog(ChangeList):
         self.result_list = load(self.result_list)
 
     @property
-    def page_numbers(self) -> Iterable[int | str]:
-        """The numbers of the pages that the page links to; none if there is only one page."""
-        if not self.multi_page:
-            return ()
-        numbers: Iterable[int | str] = self.paginator.get_elided_page_range(
-            self.page_num
-        )
-        return numbers
-
-    @property
     def is_capped(self) -> bool:
         """Whether the log has more entries than the list counts."""
         return self.result_count >= COUNTED
