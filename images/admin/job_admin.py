@@ -69,7 +69,6 @@ class JobReasonForm(ReasonForm):
 class JobAdmin(PolledAdmin):
     """The admin pages of jobs, which only the service requests."""
 
-    title = _("Jobs")
     empty = _("There are no such jobs.")
     list_display = (
         "kind_shown",

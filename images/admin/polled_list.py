@@ -39,8 +39,7 @@ class PolledList(ChangeList):
 class PolledAdmin(ReadOnlyAdmin):
     """The base of the admin pages with a list of work, which is begun and cancelled on other pages."""
 
-    title: ClassVar[Any]  # translated when it is shown
-    empty: ClassVar[Any]  # shown instead of an empty list
+    empty: ClassVar[Any]  # shown instead of an empty list; translated then
 
     list_per_page = 50
     change_list_template = "admin/images/polled/list.html"
@@ -57,5 +56,5 @@ class PolledAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
         """Show the list."""
-        texts = {"title": self.title, "empty": self.empty}
-        return super().changelist_view(request, texts | (extra_context or {}))
+        empty = {"empty": self.empty}
+        return super().changelist_view(request, empty | (extra_context or {}))

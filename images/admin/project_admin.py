@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from imagecatalog.identity import pickers
@@ -91,13 +90,6 @@ class ProjectAdmin(RolesAdmin):
         )
 
     # The list
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: Any = None
-    ) -> HttpResponse:
-        """Show the list of projects."""
-        title = {"title": gettext("Projects")}
-        return super().changelist_view(request, title | (extra_context or {}))
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Return the projects, each with its number of users."""

@@ -177,13 +177,10 @@ class SignInEventAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
         """Show the log; with the query parameter ``user`` that of one user."""
-        user = request.GET.get("user")
-        title = gettext("Sign-in log")
-        if user:
-            title = gettext("Sign-in log of %(user)s") % {"user": user}
-        return super().changelist_view(
-            request, {"title": title, **(extra_context or {})}
-        )
+        title = {}
+        if user := request.GET.get("user"):
+            title["title"] = gettext("Sign-in log of %(user)s") % {"user": user}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     @admin.display(description=_("time"))
     def when(self, event: Any) -> SafeString:

@@ -80,7 +80,6 @@ class StoreFilter(admin.SimpleListFilter):
 class TransferAdmin(PolledAdmin):
     """The admin page with the list of transfers. A transfer has no page of its own."""
 
-    title = _("Transfers")
     empty = _("There are no such transfers.")
     list_display = (
         "named",

@@ -138,13 +138,6 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
 
     # The list
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: Any = None
-    ) -> HttpResponse:
-        """Show the list of users."""
-        title = {"title": gettext("Users")}
-        return super().changelist_view(request, title | (extra_context or {}))
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the users, with their groups, single permissions and roles."""
         rows: QuerySet[Any] = super().get_queryset(request)
