@@ -9,9 +9,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 
 from imagecatalog.identity import sign_in_log
+from imagecatalog.identity.backends import SINGLE_SIGN_ON
 from imagecatalog.identity.origin import origin_of
-
-SINGLE_SIGN_ON = "imagecatalog.identity.backends.SingleSignOn"
 
 
 def connect() -> None:

@@ -6,7 +6,7 @@ directory, if a directory is configured.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
@@ -15,6 +15,8 @@ from django.http import HttpRequest
 from imagecatalog.identity import sign_in_counts, sign_in_log, throttle, verification
 from imagecatalog.identity.origin import NOWHERE, origin_of
 from images.http.client_address import client
+
+SINGLE_SIGN_ON: Final = f"{__name__}.SingleSignOn"  # as sessions name their backend
 
 
 class Passwords(ModelBackend):

@@ -32,6 +32,7 @@ from django.urls import reverse
 from requests import RequestException
 
 from imagecatalog.identity import external_accounts, sign_in_counts, throttle
+from imagecatalog.identity.backends import SINGLE_SIGN_ON
 from imagecatalog.identity.external_accounts import Account, GroupRules
 from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import Origin, origin_of
@@ -39,7 +40,6 @@ from images import db, errors
 from images.http import public_url
 
 METHOD: Final = "oidc"  # in the sign-in log
-BACKEND: Final = "imagecatalog.identity.backends.SingleSignOn"
 PROVIDER: Final = "oidc"
 CONFIGURATION_SECONDS: Final = 300  # the configuration of the provider is read again
 LEEWAY: Final = 60  # seconds by which clocks may differ
@@ -118,7 +118,7 @@ def finish(request: HttpRequest) -> HttpResponse:
     origin = origin_of(request)
     user = external_accounts.sign_in(_account(claims), _rules(), METHOD, origin)
     sign_in_counts.accepted(METHOD)
-    login(request, user, backend=BACKEND)
+    login(request, user, backend=SINGLE_SIGN_ON)
     request.session.pop(_SESSION, None)
     if attempt := started.get("attempt"):
         throttle.succeeded(throttle.from_json(attempt))
