@@ -264,15 +264,16 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         return super().render_change_form(request, context, *args, **options)
 
     def _page(self, request: HttpRequest, user: Any) -> dict[str, Any]:
-        sees_log = request.user.has_perm(SEE_LOG)
+        is_advanced = self._is_advanced(request, user)
+        shows_log = not is_advanced and request.user.has_perm(SEE_LOG)
         name = user.get_username()
         newest = SignInEvent.objects.filter(user=name).order_by("-pk")[:EVENTS]
         return {
-            "events": sign_in_log_admin.load(newest) if sees_log else [],
-            "log_url": sign_in_log_admin.log_url(name) if sees_log else "",
+            "events": sign_in_log_admin.load(newest) if shows_log else [],
+            "log_url": sign_in_log_admin.log_url(name) if shows_log else "",
             "locks": _locks(name),
             "issuers": user.external_accounts.values_list("issuer", flat=True),
-            "is_advanced": self._is_advanced(request, user),
+            "is_advanced": is_advanced,
             "offers_advanced": self._gives_access(request, user),
         }
 
