@@ -1,4 +1,4 @@
-"""The forms of a user in the admin: what the user can do in the admin is one choice."""
+"""The forms of users and groups in the admin. What a user can do in the admin is one choice."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _access_field() -> forms.ChoiceField:
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """A form field with a check box for each permission that the admin asks for."""
+    """A form field with a check box for each permission for pages of the admin."""
 
     def __init__(self, **options: Any) -> None:
         rows = Permission.objects.filter(content_type__app_label__in=APPS)
         order = ("content_type__app_label", "content_type__model", "pk")
         super().__init__(
-            rows.select_related("content_type").order_by(*order),
+            rows.order_by(*order),
             required=False,
             widget=forms.CheckboxSelectMultiple({"class": "permissions"}),
             **options,
@@ -43,9 +43,20 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
 
 
 def _with_others(chosen: Any, held: Any) -> Any:
-    """Return the chosen permissions, and those held that the form does not ask for."""
+    """Return the chosen permissions, and those held for which the form has no box."""
     others = held.exclude(content_type__app_label__in=APPS)
     return Permission.objects.filter(Q(pk__in=chosen) | Q(pk__in=others))
+
+
+def _explain(fields: dict[str, forms.Field]) -> None:
+    """Say what fields of Django mean here."""
+    if active := fields.get("is_active"):
+        active.label = _("Enabled")
+        active.help_text = _(
+            "Disabled users cannot sign in; their tokens and credentials are refused."
+        )
+    if groups := fields.get("groups"):
+        groups.help_text = ""
 
 
 class UserForm(UserChangeForm):  # type: ignore[type-arg]
@@ -69,17 +80,6 @@ class UserForm(UserChangeForm):  # type: ignore[type-arg]
         """Return the chosen permissions, and those of other apps, which stay."""
         chosen = self.cleaned_data["user_permissions"]
         return _with_others(chosen, self.instance.user_permissions)
-
-
-def _explain(fields: dict[str, forms.Field]) -> None:
-    """Say what fields of Django mean here."""
-    if active := fields.get("is_active"):
-        active.label = _("Enabled")
-        active.help_text = _(
-            "Disabled users cannot sign in; their tokens and credentials are refused."
-        )
-    for name in {"groups", "user_permissions"} & fields.keys():
-        fields[name].help_text = ""
 
 
 class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
