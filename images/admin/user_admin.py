@@ -77,7 +77,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
 
     form = UserForm
     add_form = NewUserForm
-    add_form_template = "admin/images/user/add.html"
+    add_form_template = "admin/images/identity_form.html"
     change_form_template = "admin/images/user/page.html"
     list_display = (
         "username",
@@ -362,7 +362,7 @@ class CatalogueGroupAdmin(GroupAdmin):
 
     form = GroupForm
     filter_horizontal = ()
-    change_form_template = "admin/images/user/add.html"
+    change_form_template = "admin/images/identity_form.html"
 
 
 def _locks(name: str) -> list[dict[str, Any]]:
