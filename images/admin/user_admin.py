@@ -361,7 +361,6 @@ class CatalogueGroupAdmin(GroupAdmin):
     """The admin pages of groups, which give users permissions in the admin."""
 
     form = GroupForm
-    filter_horizontal = ()
     change_form_template = "admin/images/identity_form.html"
 
 
