@@ -32,9 +32,9 @@ class LimitField(forms.Field):
     Its value is a number in MiB or of images, -1 for no limit, None for the default limit.
     """
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str) -> None:
         widget = forms.TextInput({"maxlength": LONGEST})
-        super().__init__(required=False, widget=widget, **options)
+        super().__init__(required=False, label=LABELS[name], widget=widget)
         self.name = name
 
     def prepare_value(self, value: Any) -> Any:
@@ -113,12 +113,10 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
 class LimitsForm(ProjectForm):
     """The form of a project with fields for its limits."""
 
-    image_size_total = LimitField(limits.SIZE_TOTAL, label=LABELS[limits.SIZE_TOTAL])
-    image_stage_total = LimitField(limits.STAGE_TOTAL, label=LABELS[limits.STAGE_TOTAL])
-    image_count_total = LimitField(limits.COUNT_TOTAL, label=LABELS[limits.COUNT_TOTAL])
-    image_count_uploading = LimitField(
-        limits.COUNT_UPLOADING, label=LABELS[limits.COUNT_UPLOADING]
-    )
+    image_size_total = LimitField(limits.SIZE_TOTAL)
+    image_stage_total = LimitField(limits.STAGE_TOTAL)
+    image_count_total = LimitField(limits.COUNT_TOTAL)
+    image_count_uploading = LimitField(limits.COUNT_UPLOADING)
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
