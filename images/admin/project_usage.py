@@ -58,10 +58,10 @@ def _growth(project: str) -> str:
     added = Image.objects.existing().filter(owner=project, created_at__gte=since)
     totals = added.aggregate(count=Count("pk"), bytes=Sum("size"))
     words = {
-        "count": f"{totals['count']:,}",
+        "images": formatting.images(totals["count"]),
         "size": formatting.amount(totals["bytes"] or 0),
     }
-    return _("%(count)s images with %(size)s") % words
+    return _("%(images)s with %(size)s") % words
 
 
 def _rows(project: str) -> list[dict[str, Any]]:
@@ -166,9 +166,8 @@ def show(request: HttpRequest) -> HttpResponse:
     if not access.is_project_in_use(project):
         raise Http404(_("No image, family or limit belongs to a project with this id."))
     title = _("Project %(id)s") % {"id": project}
-    values = {"title": title, "project": project, **page_context(project)}
     return TemplateResponse(
         request,
         "admin/images/project/usage.html",
-        context(request, **values) | {"opts": Project._meta},
+        context(request, opts=Project._meta, title=title, **page_context(project)),
     )
