@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from imagecatalog.identity.models import Project
 from images import access, errors
 from images.admin import formatting
-from images.admin.actions import may
+from images.admin.actions import require
 from images.admin.changelist import prefetch
 from images.admin.project_forms import LABELS, UNLIMITED
 from images.admin.shortcuts import context
@@ -158,8 +157,7 @@ def show(request: HttpRequest) -> HttpResponse:
     The page is for projects that are managed elsewhere: another one has a page of its own. Raises
     Http404 if no image, family or limit has this id.
     """
-    if not may(request, "images.view_image"):
-        raise PermissionDenied
+    require(request)
     project = request.GET.get("project", "")
     if Project.objects.filter(pk=project).exists():
         return redirect("admin:identity_project_change", project)
