@@ -164,7 +164,10 @@ class ProjectAdmin(RolesAdmin):
         """Show the page that confirms the deletion of a project, with the images that it owns."""
         owned = Image.objects.existing().filter(owner=object_id)
         more = {
-            "owned": owned.order_by("name", "pk")[:NAMED],
+            "owned": [
+                {"id": image.pk, "title": formatting.title(image)}
+                for image in owned.order_by("name", "pk")[:NAMED]
+            ],
             "owned_count": owned.count(),
             "images_url": project_usage.images_url(object_id),
         }

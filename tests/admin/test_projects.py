@@ -136,6 +136,18 @@ def test_the_deletion_of_a_project_names_its_images(
     assert "debian-13" in page
 
 
+def test_the_deletion_of_a_project_shows_what_names_of_images_hide(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="de\N{SOFT HYPHEN}bian", owner="id-of-lab")
+    make_image("active", name=" ", owner="id-of-lab")
+
+    page = root.get(f"{PROJECTS}id-of-lab/delete/").content.decode()
+
+    assert "de[U+00AD]bian" in page
+    assert "unnamed image" in page
+
+
 def test_a_project_that_is_managed_elsewhere_has_a_page_with_its_usage(
     root: Client, make_image: MakeImage
 ) -> None:
