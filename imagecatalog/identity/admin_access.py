@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from imagecatalog.identity import sign_in_log
 from imagecatalog.identity.origin import Origin
@@ -49,13 +50,16 @@ def describe(user: Any) -> str:
         return _("None")
     if found == SUPERUSER:
         return _("Superuser")
-    names = [_capitalised(group.name) for group in user.groups.all()]
+    names: list[str] = [capfirst(group.name) for group in user.groups.all()]
     if found != CUSTOM:
         return names[0]
     if user.is_superuser:
         names.append(_("superuser who is not staff"))
     if count := len(user.user_permissions.all()):
-        names.append(_("%(count)d single permissions") % {"count": count})
+        text = ngettext(
+            "%(count)d single permission", "%(count)d single permissions", count
+        )
+        names.append(text % {"count": count})
     return _("Custom: %(rights)s") % {"rights": ", ".join(names) or _("nothing")}
 
 
@@ -103,12 +107,8 @@ def _of_group(group: Group) -> str:
 
 def _label(group: Group) -> str:
     description = DESCRIPTIONS.get(group.name)
-    name = _capitalised(group.name)
+    name = capfirst(group.name)
     return f"{name} – {description}" if description else name
-
-
-def _capitalised(name: str) -> str:
-    return name[:1].upper() + name[1:]
 
 
 def _rank(group: Group) -> tuple[int, str]:
