@@ -1,4 +1,4 @@
-"""The admin pages of application credentials, and the forms of roles on the pages of others."""
+"""The admin pages of application credentials, and the roles on the pages of users and projects."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What users can do in the admin, as one level: nothing, a group of the admin, or everything.
+"""Levels of access to the admin: nothing, the permissions of one group, or everything.
 
-Django knows a flag for staff, a flag for superusers, groups and single permissions. A user whose
-rights are another combination of these has the level CUSTOM.
+A level stands for Django's flags for staff and superusers, groups and single permissions. A user
+with another combination of these has the level CUSTOM.
 """
 
 from __future__ import annotations

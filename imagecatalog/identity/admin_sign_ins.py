@@ -1,4 +1,4 @@
-"""Records of sign-ins to the admin, and of their ends, in the sign-in log."""
+"""The recording of sign-ins to the admin, and of sign-outs, in the sign-in log."""
 
 from __future__ import annotations
 

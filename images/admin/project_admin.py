@@ -29,7 +29,7 @@ SET_LIMITS: Final = "images.change_quotalimit"  # permission
 
 
 class ProjectList(ChangeList):
-    """The list of projects in the admin. A page needs the same number of queries for any projects."""
+    """The list of projects in the admin. A page needs as many queries for many projects as for few."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Load the projects of the current page, with the number and the bytes of their images."""

@@ -54,7 +54,7 @@ class LimitField(forms.Field):
         return number
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether the text stands for another limit than ``initial``; True if for none."""
+        """Return whether the text stands for another limit than ``initial``; True for any other text."""
         try:
             return bool(initial != self.to_python(data))
         except ValidationError:

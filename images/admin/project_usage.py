@@ -143,7 +143,7 @@ def images_url(project: str) -> str:
 def url_of(project: str, *, is_known: bool) -> str:
     """Return the URL of the page with the usage of a project.
 
-    For a project that the service knows it is the project's own page.
+    For a project that the service knows, this is the page of the project itself.
     """
     if is_known:
         return reverse("admin:identity_project_change", args=[project])
@@ -154,8 +154,8 @@ def url_of(project: str, *, is_known: bool) -> str:
 def show(request: HttpRequest) -> HttpResponse:
     """Show the usage of the project with the id in the query parameter ``project``.
 
-    The page is for projects that are managed elsewhere: another one has a page of its own. Raises
-    Http404 if no image, family or limit has this id.
+    The page is for projects that are managed elsewhere; for any other project it redirects to the
+    page of the project. Raises Http404 if no image, family or limit has this id.
     """
     require(request)
     project = request.GET.get("project", "")

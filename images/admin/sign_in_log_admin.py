@@ -146,7 +146,7 @@ class TimeFilter(DateFieldListFilter):
 
 
 class SignInLog(ChangeList):
-    """The list of sign-in events. A page needs the same number of queries for any events."""
+    """The list of sign-in events. A page needs as many queries for many events as for few."""
 
     def get_results(self, request: HttpRequest) -> None:
         """Load the events of the current page, with the values that the list shows."""

@@ -88,7 +88,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         "is_active",
     )
     list_filter = (AccessFilter, "is_active")
-    filter_horizontal = ()  # without JavaScript, lists to choose from serve too
+    filter_horizontal = ()  # it needs JavaScript; a plain list of groups does not
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
@@ -205,7 +205,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         return "advanced" in request.GET and self._gives_access(request, user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the names of read-only fields: also whether they are enabled, for users themselves."""
+        """Return the names of read-only fields. Users cannot enable or disable themselves."""
         own = ("is_active",) if obj is not None and obj == request.user else ()
         return (*self.readonly_fields, *own)
 
@@ -220,7 +220,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         )
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the signed-in user can delete the user ``obj``, who is somebody else."""
+        """Return whether the signed-in user can delete the user ``obj``. Nobody deletes themselves."""
         is_self = obj is not None and obj == request.user
         return (
             not is_self
@@ -257,7 +257,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
-        """Show the form, and for a user that exists locks, sign-ins and where rights come from."""
+        """Show the form, and for a user that exists also locks, sign-ins and where rights come from."""
         user = context.get("original")
         if user is not None:
             context |= self._page(request, user)
