@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
-from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -68,13 +66,6 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
     list_filter = ("role",)
     list_select_related = ("user", "project")
-    formfield_overrides: ClassVar = {
-        models.DateTimeField: {
-            "form_class": forms.DateTimeField,
-            "widget": forms.DateTimeInput,
-            "help_text": _("Such as 2030-12-31 12:00. Empty: never."),
-        }
-    }
     search_fields = ("name", "id", "user__username")
 
     def changelist_view(

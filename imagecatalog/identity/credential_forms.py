@@ -26,6 +26,11 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     user = pickers.user_field(label=gettext_lazy("User"))
     project = pickers.project_field(label=gettext_lazy("Project"))
+    expires_at = forms.DateTimeField(
+        label=gettext_lazy("Expires at"),
+        required=False,
+        help_text=gettext_lazy("Such as 2030-12-31 12:00. Empty: never."),
+    )
     plain_secret = ""
     owner: Any = None  # the user, where the form does not ask for one
 
@@ -77,9 +82,6 @@ class OwnCredentialForm(CredentialForm):
 
     class Meta(CredentialForm.Meta):
         fields = ("name", "project", "role", "expires_at")
-        help_texts = {
-            "expires_at": gettext_lazy("Such as 2030-12-31 12:00. Empty: never.")
-        }
 
     def __init__(self, owner: Any, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
