@@ -54,11 +54,16 @@ def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
     if user.is_active == is_active:
         return False
     user.is_active = is_active
-    verb = "user_enable" if is_active else "user_disable"
     with transaction.atomic():
         user.save(update_fields=["is_active"])
-        sign_in_log.record(verb, user.get_username(), origin)
+        record_active(user, origin)
     return True
+
+
+def record_active(user: Any, origin: Origin) -> None:
+    """Record in the sign-in log that a user was enabled, or disabled, whichever the user is now."""
+    verb = "user_enable" if user.is_active else "user_disable"
+    sign_in_log.record(verb, user.get_username(), origin)
 
 
 def set_last_sign_in(user_id: int) -> None:

@@ -284,12 +284,11 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     ) -> None:
         """Save the user, and record its creation, or that it was enabled or disabled."""
         origin = origin_of(request)
-        if change and "is_active" in form.changed_data:
-            wanted, obj.is_active = obj.is_active, not obj.is_active
-            users.set_active(obj, wanted, origin)
         super().save_model(request, obj, form, change)
         if not change:
             sign_in_log.record("user_create", obj.get_username(), origin)
+        elif "is_active" in form.changed_data:
+            users.record_active(obj, origin)
 
     def save_related(
         self, request: HttpRequest, form: Any, formsets: Any, change: bool
