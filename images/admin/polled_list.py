@@ -39,7 +39,7 @@ class PolledList(ChangeList):
 class PolledAdmin(ReadOnlyAdmin):
     """The base of the admin pages with a list of work, which is begun and cancelled on other pages."""
 
-    empty: ClassVar[Any]  # shown instead of an empty list; translated then
+    empty: ClassVar[Any]  # shown instead of an empty list; translated when it is shown
 
     list_per_page = 50
     change_list_template = "admin/images/polled/list.html"
