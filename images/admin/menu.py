@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 # Models with an entry of their own; "Activity" is a page without a model.
@@ -55,13 +55,13 @@ def entries(request: HttpRequest, apps: Iterable[Any]) -> list[dict[str, Any]]:
     urls = {name: model["admin_url"] for name, model in _models(apps)}
     shown = [(title, _url(name, urls)) for title, name in ENTRIES]
     own = [(title, url) for title, url in shown if url]
-    other = {url for name, url in urls.items() if name not in dict(_names())}
-    system = reverse("admin:system") if other else ""
-    current = next((url for _title, url in own if _is_below(request, url)), "")
-    if not current and any(_is_below(request, url) for url in {*other, system}):
-        current = system
-    if system:
+    other = set(urls.values()).difference(url for _title, url in own)
+    current = next((url for _title, url in own if request.path.startswith(url)), "")
+    if other:
+        system = reverse("admin:system")
         own.append((_("System"), system))
+        if request.path.startswith((system, *other)):
+            current = system
     return [
         {"title": title, "url": url, "is_current": url == current} for title, url in own
     ]
@@ -77,18 +77,12 @@ def system(request: HttpRequest) -> TemplateResponse:
         {"title": title, "models": list(_described(models, sentences))}
         for title, sentences in GROUPS
     ]
-    rest = [model | {"sentence": ""} for model in models.values() if model["admin_url"]]
-    groups.append({"title": _("More"), "models": rest})
+    groups.append({"title": _("More"), "models": list(models.values())})
     context |= {
         "title": _("System"),
         "groups": [group for group in groups if group["models"]],
     }
     return TemplateResponse(request, "admin/images/system.html", context)
-
-
-def _names() -> Iterator[tuple[str, Any]]:
-    for title, name in ENTRIES:
-        yield name, title
 
 
 def _models(apps: Iterable[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -103,14 +97,7 @@ def _url(name: str, urls: dict[str, str]) -> str:
     """Return the URL of an entry; an empty text if the user cannot open its page."""
     if "." in name:
         return urls.get(name, "")
-    try:
-        return reverse(f"admin:{name}") if "images.Image" in urls else ""
-    except NoReverseMatch:
-        return ""
-
-
-def _is_below(request: HttpRequest, url: str) -> bool:
-    return bool(url) and request.path.startswith(url)
+    return reverse(f"admin:{name}") if "images.Image" in urls else ""
 
 
 def _described(
