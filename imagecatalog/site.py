@@ -1,4 +1,4 @@
-"""The admin site: its titles, sign-in page and front page.
+"""The admin site: its URLs, sign-in page and front page.
 
 The module is not in the package images.admin, because the site must exist before Django registers
 the pages of models in it.
@@ -83,9 +83,10 @@ class CatalogueSite(AdminSite):
         """Return the front page. It has the dashboard for users with permission to view images."""
         from images.admin import activity_page, dashboard
 
-        allowed = request.user.has_perm("images.view_image")
-        extra = {**(dashboard.context() if allowed else {}), **(extra_context or {})}
-        extra["newest_events"] = activity_page.newest(request)
+        extra = dict(extra_context or {})
+        if request.user.has_perm("images.view_image"):
+            newest = {"newest_events": activity_page.newest(request)}
+            extra = dashboard.context() | newest | extra
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
@@ -185,13 +186,6 @@ class CatalogueSite(AdminSite):
             if guess:
                 throttle.succeeded(guess)
         return response
-
-    def get_app_list(
-        self, request: HttpRequest, app_label: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the apps that the front page shows, with the app of the images first."""
-        apps = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return the URLs of the site. The front page polls ``live/`` for its numbers."""

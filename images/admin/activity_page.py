@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from images import activity, history
 from images.activity import Record, Selection
 from images.admin import event_texts, exports, formatting
-from images.admin.actions import get_caller, may, require
+from images.admin.actions import get_caller, require
 from images.admin.activity_filters import ActivityForm, in_url
 from images.admin.changelist import project_names
 from images.models import Family, Image
@@ -72,12 +72,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
 
 
 def newest(request: HttpRequest) -> list[dict[str, Any]]:
-    """Return the ten newest events as rows for the front page; none if the user cannot view images.
-
-    Four queries.
-    """
-    if not may(request, "images.view_image"):
-        return []
+    """Return the ten newest events as rows for the front page. Checks no permission. Four queries."""
     return _rows(request, activity.page(Selection(), NEWEST).events)
 
 
