@@ -19,10 +19,7 @@ class Holds(Lookup):
     """
 
     lookup_name = "holds"
-
-    def get_prep_lookup(self) -> Any:
-        """Return the list or dict of the condition unchanged; Django itself would encode it as JSON."""
-        return self.rhs
+    prepare_rhs = False  # Django would encode the list or dict as JSON
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper

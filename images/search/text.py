@@ -71,24 +71,23 @@ class SearchedText(Func):
         super().__init__("name", "tags", "properties", output_field=TextField())
         self._properties = frozenset(properties)
 
-    def as_postgresql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        *args: Any,
+        **extra: Any,
     ) -> tuple[str, Any]:
-        """Return the SQL of the expression for PostgreSQL, without parameters."""
-        return self._text(compiler, "postgresql"), ()
-
-    def as_sqlite(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
-    ) -> tuple[str, Any]:
-        """Return the SQL of the expression for SQLite, without parameters."""
-        return self._text(compiler, "sqlite"), ()
-
-    def _text(self, compiler: SQLCompiler, vendor: str) -> str:
+        """Return the SQL of the expression for the database, without parameters."""
         name, tags, properties = (
             compiler.compile(source)[0] for source in self.get_source_expressions()
         )
-        columns = (name, tags, properties)
-        return f"({text_sql(vendor, columns=columns, properties=self._properties)})"
+        text = text_sql(
+            connection.vendor,
+            columns=(name, tags, properties),
+            properties=self._properties,
+        )
+        return f"({text})", ()
 
 
 class HasPart(Lookup):
@@ -153,10 +152,7 @@ class IsAnyOf(Lookup):
     """
 
     lookup_name = "is_any_of"
-
-    def get_prep_lookup(self) -> Any:
-        """Return the values of the condition unchanged; Django itself would make them one text."""
-        return self.rhs
+    prepare_rhs = False  # Django would make the values one text
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
