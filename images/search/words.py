@@ -35,7 +35,7 @@ FindOwners = Callable[[Sequence[str]], Mapping[str, Collection[str]]]
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a search, and what it names besides the texts of images.
+    """A word of a search, with the images and the projects that it names otherwise than by a text.
 
     ``ids`` are the ids of images, ``owners`` those of projects.
     """
@@ -56,7 +56,7 @@ class Word:
 
 
 def is_short(word: str) -> bool:
-    """Return whether a word is shorter than what the index of SQLite has."""
+    """Return whether a word has fewer characters than a trigram; SQLite's index cannot find it."""
     return len(word) < index.SHORTEST
 
 
@@ -92,9 +92,7 @@ def matching(
         name for name in OS_PROPERTIES if property_allowed(caller, "read", name)
     ]
     matched = Q(*(_condition(word, readable) for word in parsed))
-    few = _few_of(parsed, FEW)
-    if few is None and not _is_frequent(matched):
-        few = _few_of(parsed, MORE)
+    few = _few(parsed, matched)
     if few is None:
         return images.filter(matched)
     is_exact = connection.vendor == "postgresql" and len(readable) == len(OS_PROPERTIES)
@@ -149,23 +147,24 @@ def _begins_with(text: str) -> Q:
     return Q(pk__startswith=text)
 
 
-def _few_of(words: Sequence[Word], most: int) -> Q | None:
-    """Return a condition with the ids of all images that can match; None if they are too many.
-
-    The texts of at most ``most`` images may contain the words.
+def _few(words: Sequence[Word], matched: Q) -> Q | None:
+    """Return a condition with the ids of all images that can match; None if too many or unknown.
 
     Databases guess badly how many texts contain a word: they would look for a rare word in all
-    images, the newest first.
+    images, the newest first. ``matched`` is the condition that all words match.
     """
-    plain = [word for word in words if word.is_plain]
-    if plain:
-        found = _few([word.word for word in plain if word.is_indexed], most)
-        return None if found is None else _among("pk", found)
-    first = next((word for word in words if word.is_indexed), None)
-    found = _few([first.word], most) if first else None
-    if first is None or found is None:
+    indexed = [word for word in words if word.is_indexed]
+    plain = [word for word in indexed if word.is_plain]
+    chosen = plain or indexed[:1]
+    if not chosen or not index.exists():
         return None
-    return _among("pk", found) | _by_name(first)
+    texts = [word.word for word in chosen]
+    found = _find(texts, FEW)
+    if found is None and not _is_frequent(matched):
+        found = _find(texts, MORE)
+    if found is None:
+        return None
+    return reduce(or_, map(_by_name, chosen), _among("pk", found))
 
 
 def _is_frequent(matched: Q) -> bool:
@@ -177,13 +176,8 @@ def _is_frequent(matched: Q) -> bool:
     return len(among.values_list("pk", flat=True)[:EXPECTED]) == EXPECTED
 
 
-def _few(words: Sequence[str], most: int) -> list[str] | None:
-    """Return the ids of the images whose texts contain all words.
-
-    None if they are more than ``most``, or unknown.
-    """
-    if not words or not index.exists():
-        return None
+def _find(words: Sequence[str], most: int) -> list[str] | None:
+    """Return the ids of the images whose texts contain all words; None if they are over ``most``."""
     if connection.vendor == "sqlite":
         found = index.find_in_fts5(connection, words, most + 1)
     else:
