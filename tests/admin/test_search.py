@@ -211,7 +211,7 @@ def test_a_database_without_the_index_is_warned_of(db: None) -> None:
 
 @pytest.fixture
 def everything(make_image: MakeImage) -> None:
-    """One object of each kind that is called like a machine."""
+    """An object of each kind, and a deleted image, all with "machine" in their names."""
     make_image("active", name="machine image")
     make_image("deleted", name="machine of the past")
     Family.objects.create(name="machine-family", owner="project-a")
