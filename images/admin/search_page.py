@@ -19,7 +19,6 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project
 from images import search
-from images.admin import formatting
 from images.admin.actions import get_caller
 from images.admin.changelist import prefetch
 from images.models import Family, Image
@@ -66,7 +65,6 @@ def page(request: HttpRequest) -> HttpResponse:
     sections = [it for it in _sections(request, text) if it["results"]] if text else []
     context = admin.site.each_context(request) | {
         "title": _("Search"),
-        "query": text,
         "site_query": text,
         "sections": sections,
         "kinds": [title for model, title in SECTIONS if _can_view(request, model)],
@@ -117,12 +115,12 @@ def _url(model: type[Model], view: str, *args: Any) -> str:
 
 
 def _image(image: Any) -> dict[str, Any]:
-    details = (image.owner_name, image.shown_size, ", ".join(image.tags[:5]))
+    size = "" if image.size is None else image.shown_size
     return {
-        "title": formatting.title(image),
+        "title": image.title,
         "badge": image.badge,
         "id": image.pk,
-        "details": [text for text in details if text and text != "–"],
+        "details": [image.owner_name, size, ", ".join(image.tags[:5])],
     }
 
 
