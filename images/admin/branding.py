@@ -8,6 +8,8 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -25,17 +27,19 @@ KEPT: Final = 300  # seconds for which browsers keep the logo
 
 
 def context() -> dict[str, Any]:
-    """Return what each page of the admin shows of the settings. Without queries."""
+    """Return the name, the banner and the URL of the logo, for each page. Without queries."""
     return {
         "site_header": settings.IMAGECATALOG_SITE_NAME,
         "site_title": settings.IMAGECATALOG_SITE_NAME,
         "site_banner": settings.IMAGECATALOG_SITE_BANNER,
-        "has_logo": bool(settings.IMAGECATALOG_SITE_LOGO),
+        "logo_url": reverse("admin:logo")
+        if settings.IMAGECATALOG_SITE_LOGO
+        else static("images/icon.svg"),
     }
 
 
 def footer() -> dict[str, Any]:
-    """Return what the footer shows to users: version, state of the workers, and time zone.
+    """Return the contents of the footer: version, state of the workers, and time zone.
 
     The state is a function, because it costs a query, and not all pages have a footer.
     """
