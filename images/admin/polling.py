@@ -5,7 +5,7 @@ Each view makes two or three queries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -70,7 +70,7 @@ def _ids(request: HttpRequest) -> list[UUID]:
     return [it for it in ids if it]
 
 
-def state(work: Iterable[Transfer | Job], image: Image | None = None) -> str:
+def state(work: Sequence[Transfer | Job], image: Image | None = None) -> str:
     """Return a text that changes when an open transfer or job begins, changes its status or ends.
 
     Pages reload when the text changes. With ``image``, ``work`` are its newest transfers: the
@@ -78,9 +78,10 @@ def state(work: Iterable[Transfer | Job], image: Image | None = None) -> str:
     end between two polls. The status of the image alone would not show that a copy to another
     store has ended.
     """
-    statuses = {f"{it.pk}={it.status}" for it in work if it.is_open}
+    shown = [it for it in work if it.is_open]
     if image:
-        statuses |= {f"{it.pk}={it.status}" for it in [*work][:1]}
+        shown += work[:1]
+    statuses = {f"{it.pk}={it.status}" for it in shown}
     return " ".join([*([image.status] if image else []), *sorted(statuses)])
 
 
