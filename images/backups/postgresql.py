@@ -183,15 +183,8 @@ def _contents(program: str, archive: str) -> str:
 
     Raises BackupError if the archive cannot be read.
     """
-    command = [program, "--list", archive]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise BackupError(f"pg_restore failed: {' '.join(done.stderr.split())[-500:]}")
-    return "".join(
-        line
-        for line in done.stdout.splitlines(keepends=True)
-        if not set(LEFT_OUT) & set(line.split())
-    )
+    entries = _output([program, "--list", archive]).splitlines(keepends=True)
+    return "".join(line for line in entries if not set(LEFT_OUT) & set(line.split()))
 
 
 def _read_transfers(database: BaseDatabaseWrapper, path: Path) -> None:
@@ -241,9 +234,18 @@ def _run(program: str, database: BaseDatabaseWrapper, *arguments: str) -> None:
     given = info.get_parameters()
     dsn = make_conninfo(**{name: given[name] for name in PARAMETERS & given.keys()})
     command = [program, f"--dbname={dsn}", "--no-password", *arguments]
-    env = os.environ | {"PGPASSWORD": info.password}  # not where `ps` shows it
+    _output(command, PGPASSWORD=info.password)  # not where `ps` shows it
+
+
+def _output(command: list[str], **variables: str) -> str:
+    """Run a program, also with these environment variables, and return its standard output.
+
+    Raises BackupError if the program fails.
+    """
+    env = os.environ | variables
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:
-        name = os.path.basename(program)
+        name = os.path.basename(command[0])
         reason = " ".join(done.stderr.split())[-500:] or f"exit code {done.returncode}"
         raise BackupError(f"{name} failed: {reason}")
+    return done.stdout
