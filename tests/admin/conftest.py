@@ -55,6 +55,20 @@ def root(signed_in: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
+def hide_property(tmp_path: Path, settings: Any) -> Callable[[str], None]:
+    """``hide_property("secret")``: nobody can read this property, and everybody all others."""
+
+    def hide(name: str) -> None:
+        nobody = "create = !\nread = !\nupdate = !\ndelete = !\n"
+        everybody = nobody.replace("!", "@")
+        file = tmp_path / "protections.conf"
+        file.write_text(f"[{name}]\n{nobody}[.*]\n{everybody}")
+        settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(file)
+
+    return hide
+
+
+@pytest.fixture
 def web_folder(tmp_path: Path) -> Path:
     """The folder of the web server: ``disk.raw``, with the same bytes as the images."""
     folder = tmp_path / "web"

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,14 +183,11 @@ def test_a_spreadsheet_computes_nothing_of_an_export(
 
 
 def test_properties_that_the_user_cannot_read_are_in_neither_page_nor_export(
-    root: Client, make_image: MakeImage, tmp_path: Path, settings: Any
+    root: Client, make_image: MakeImage, hide_property: Callable[[str], None]
 ) -> None:
     image = make_image(name="disk")
     record(image, "update", detail={"secret": [None, "hidden"], "name": ["a", "b"]})
-    operations = "\n".join(f"{it} = !" for it in ("create", "read", "update", "delete"))
-    file = tmp_path / "protections.conf"
-    file.write_text(f"[secret]\n{operations}\n")
-    settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(file)
+    hide_property("secret")
 
     assert shown(root) == ["Changed name"]
     (row,) = exported(root, "json")

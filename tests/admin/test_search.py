@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -174,13 +172,9 @@ def test_as_many_images_as_are_looked_up_by_id_are_few_parameters(
 
 
 def test_a_property_that_the_user_cannot_read_finds_nothing(
-    root: Client, wanted: Image, tmp_path: Path, settings: Any
+    root: Client, wanted: Image, hide_property: Callable[[str], None]
 ) -> None:
-    operations = "\n".join(f"{it} = !" for it in ("create", "read", "update", "delete"))
-    everybody = operations.replace("!", "@")
-    file = tmp_path / "protections.conf"
-    file.write_text(f"[architecture]\n{operations}\n[.*]\n{everybody}\n")
-    settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE = str(file)
+    hide_property("architecture")
 
     assert shown(root, q="aarch64") == set()
     assert shown(root, q="24.04 minimal") == {wanted.name}
