@@ -103,7 +103,7 @@ def _selected(selection: Selection) -> Iterator[tuple[str, QuerySet[Any]]]:
 
 
 def _older(kind: str, before: Position | None) -> Q:
-    """Return the condition that an event of a kind comes after the place ``before``, which is newer."""
+    """Return the condition that an event of a kind is older than that at ``before``."""
     if before is None:
         return Q()
     if kind != before.kind:

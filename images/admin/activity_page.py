@@ -98,7 +98,7 @@ def _url(request: HttpRequest, **changes: str) -> str:
 def _named(request: HttpRequest, events: Sequence[Record]) -> Iterator[Record]:
     """Yield each event with its sentence as ``event``, and the name of its project. One query.
 
-    Its ``detail`` has only what the user can read.
+    The ``detail`` of an event is reduced to what the user can read.
     """
     caller = get_caller(request)
     projects = {pk for event in events for pk in event_texts.projects_in(event)}

@@ -67,7 +67,7 @@ def workers() -> dict[str, Any]:
 def logo(request: HttpRequest) -> HttpResponse:
     """Return the file of the setting IMAGECATALOG_SITE_LOGO, also to users who are not signed in.
 
-    Raises Http404 if the setting is empty, or the file is none that browsers show.
+    Raises Http404 if the setting is empty, or if its file is no image, too large or unreadable.
     """
     path = Path(settings.IMAGECATALOG_SITE_LOGO or "none")
     media_type = MEDIA_TYPES.get(path.suffix.lower())

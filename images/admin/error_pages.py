@@ -64,7 +64,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     elif reason.startswith(FOREIGN):
         sentence = _(
             "The form does not come from a page of this service. Open the page again, and "
-            "repeat your entry. If it is refused again: an administrator sets "
+            "repeat your entry. If it is refused again, ask an administrator to set "
             "IMAGECATALOG_PUBLIC_URL to the address in your browser."
         )
     else:

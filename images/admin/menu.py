@@ -41,7 +41,7 @@ GROUPS: Final = (
         {
             "identity.ApplicationCredential": _("Credentials with which programs sign in."),
             "auth.Group": _("Sets of permissions for users of this admin."),
-            "identity.SignInEvent": _("Who signed in, to the APIs and to this admin."),
+            "identity.SignInEvent": _("Sign-ins to the APIs and to this admin."),
         },
     ),
 )  # fmt: skip

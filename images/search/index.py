@@ -1,8 +1,8 @@
 """The index of the searched texts of images: trigrams in PostgreSQL, FTS5 in SQLite.
 
-It is not part of a migration, because not every database can have it: each run of the command
-``migrate`` creates it if it is missing. The database itself keeps it up to date, also when an
-earlier release writes.
+The index is not part of a migration, because not every database can have it: each run of the
+command ``migrate`` creates it if it is missing. The database itself keeps it up to date, also when
+an earlier release writes.
 """
 
 from __future__ import annotations
