@@ -1,4 +1,4 @@
-"""What the name and the first bytes of data tell about the image."""
+"""Guesses of an image's name and formats from the name and the first bytes of its data."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def archive() -> bytes:
         ("noise", b"no format at all", ("noise", "", "")),
         ("disk.raw.gz", gzip.compress(b"data", mtime=0), ("disk", "raw", "compressed")),
         ("appliance.ova", archive(), ("appliance", "vmdk", "ova")),
+        ("Appliance.OVA", archive(), ("Appliance", "vmdk", "ova")),
         ("layers.tar", archive(), ("layers.tar", "", "")),
         # The name of a URL, whose data is not known.
         ("noble.qcow2", b"", ("noble", "qcow2", "bare")),

@@ -98,8 +98,8 @@ def _allowed(request: HttpRequest, method: AddMethod) -> bool:
 def _create(request: HttpRequest, method: AddMethod) -> HttpResponse:
     """Show the form of a way to add an image; a POST creates the image.
 
-    A POST with ``switch`` creates none: the user has chosen another way on the page of that one,
-    and what was entered there is kept.
+    A POST with ``switch`` creates none: it comes from the page of another way, where the user has
+    chosen this one. The form then has what was entered there.
     """
     if not _allowed(request, method):
         raise PermissionDenied
@@ -127,20 +127,23 @@ def _create(request: HttpRequest, method: AddMethod) -> HttpResponse:
 def _unbound(
     request: HttpRequest, method: AddMethod
 ) -> tuple[forms.ImageForm, SourceForm | None]:
-    form, source_form = (
-        forms.ImageForm(),
-        method.source_form and method.source_form(None),
-    )
-    form.initial = {"owner": own_project(request)}
-    if request.method == "POST":
-        form.initial = dict(_entered(form, request.POST))
-    if source_form and request.method == "POST":
+    """Return the forms of a way to add an image, without errors.
+
+    A POST fills them with what was entered on the page of another way.
+    """
+    form = forms.ImageForm()
+    source_form = method.source_form and method.source_form(None)
+    if request.method != "POST":
+        form.initial = {"owner": own_project(request)}
+        return form, source_form
+    form.initial = dict(_entered(form, request.POST))
+    if source_form:
         source_form.initial = dict(_entered(source_form, request.POST))
     return form, source_form
 
 
 def _entered(form: Any, post: QueryDict) -> Iterator[tuple[str, Any]]:
-    """Yield the name and value of each field of a form that was submitted by another page."""
+    """Yield the name and value of each field of a form that the page of another way has sent."""
     for name, field in form.fields.items():
         value = field.widget.value_from_datadict(post, None, name)
         if value not in (None, []):

@@ -134,7 +134,7 @@ def values_of(transfer: Transfer) -> dict[str, Any]:
     The URLs lack their queries, which are not kept.
     """
     file = imports.checksum_file_of(transfer)
-    # With a checksum file they are what it said then.
+    # The expected digests of an import with a checksum file were read from that file.
     digests = {} if file else {"md5": transfer.checksum} | transfer.expected_digests
     strongest = [digests[it] for it in reversed(HEX_DIGITS) if digests.get(it)]
     return {

@@ -40,12 +40,13 @@ class Guess(NamedTuple):
 
 def has_extension(file_name: str) -> bool:
     """Return whether a file name has the suffix of a disk format."""
-    return _extension(file_name) in EXTENSIONS
+    return _split(file_name)[1] in EXTENSIONS
 
 
 def stem_of(file_name: str) -> str:
     """Return a file name without the suffix of a disk format."""
-    return (has_extension(file_name) and file_name.rpartition(".")[0]) or file_name
+    stem, extension = _split(file_name)
+    return stem if extension in EXTENSIONS else file_name
 
 
 def name_of(file_name: str) -> str:
@@ -66,7 +67,7 @@ def disk_format_of(file_name: str, head: bytes) -> str | None:
     known = detection.disk_format_of(head)
     if known in attributes.DISK_FORMATS:
         return known
-    return EXTENSIONS.get(_extension(file_name))
+    return EXTENSIONS.get(_split(file_name)[1])
 
 
 def guess(file_name: str, head: bytes) -> Guess:
@@ -74,34 +75,25 @@ def guess(file_name: str, head: bytes) -> Guess:
 
     ``head`` is empty if they are not. 64 KiB are enough to recognize each format.
     """
-    inner, is_compressed = _without_compression(file_name, head)
-    if _is_ova(file_name, head):
-        return Guess(name_of(file_name.removesuffix(".ova")), "vmdk", "ova")
-    disk_format = disk_format_of(inner, head)
-    if not head and _extension(inner) in AMBIGUOUS:
-        disk_format = None
-    container = "compressed" if is_compressed else "bare"
-    if tar.is_tar(head):
-        container = ""
-    known = disk_format in detection.INSPECTABLE or is_compressed
-    return Guess(name_of(inner), disk_format or "", container if known else "")
-
-
-def _without_compression(file_name: str, head: bytes) -> tuple[str, bool]:
-    """Return a file name without the suffix of a compression, and whether the data is compressed."""
-    inner = file_name
-    if _extension(file_name) in COMPRESSIONS:
-        inner = file_name.rpartition(".")[0]
+    stem, extension = _split(file_name)
+    if extension == "ova" and (not head or tar.is_tar(head)):
+        return Guess(name_of(stem), "vmdk", "ova")
+    is_compressed = extension in COMPRESSIONS
+    inner = stem if is_compressed else file_name
     if head:
-        return inner, compressed.compression_of(head) is not None
-    return inner, inner != file_name
+        is_compressed = compressed.compression_of(head) is not None
+    disk_format = disk_format_of(inner, head)
+    if not head and _split(inner)[1] in AMBIGUOUS:
+        disk_format = None
+    container = ""
+    if is_compressed:
+        container = "compressed"
+    elif disk_format in detection.INSPECTABLE and not tar.is_tar(head):
+        container = "bare"
+    return Guess(name_of(inner), disk_format or "", container)
 
 
-def _is_ova(file_name: str, head: bytes) -> bool:
-    is_named = _extension(file_name) == "ova"
-    return is_named and (not head or tar.is_tar(head))
-
-
-def _extension(file_name: str) -> str:
-    """Return the suffix of a file name, in lower case and without the dot."""
-    return file_name.rpartition(".")[2].lower()
+def _split(file_name: str) -> tuple[str, str]:
+    """Return a file name without its suffix, and the suffix in lower case and without the dot."""
+    stem, _dot, suffix = file_name.rpartition(".")
+    return stem or file_name, suffix.lower()

@@ -91,6 +91,12 @@ def begin(screen: Screen, image_id: str, path: Path) -> None:
     upload(screen, path)
 
 
+def begin_sending(screen: Screen, image_id: str, path: Path, at_least: int = 1) -> None:
+    """Begin the upload of a file, and wait until the page has sent some percent of it."""
+    begin(screen, image_id, path)
+    wait_until(lambda: percent(screen) >= at_least, "the first bytes", 60)
+
+
 def expect_digest(screen: Screen, image_id: str, text: str) -> None:
     """Open the upload page of an image, and enter the digest that its file must have."""
     screen.page.goto(f"{LIST}{image_id}/upload/")
@@ -204,8 +210,7 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     screen: Screen, api: Api, large: Path, service: Service
 ) -> None:
     page, image_id = screen.page, api.new(name="paused")
-    begin(screen, image_id, large)
-    wait_until(lambda: percent(screen) >= 3, "the first bytes", 60)
+    begin_sending(screen, image_id, large, at_least=3)
 
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status")).to_contain_text("Paused")
@@ -225,8 +230,7 @@ def test_an_upload_goes_on_after_the_user_has_signed_in_again(
     screen: Screen, api: Api, two_chunks: Path
 ) -> None:
     page, image_id = screen.page, api.new(name="session")
-    begin(screen, image_id, two_chunks)
-    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+    begin_sending(screen, image_id, two_chunks)
 
     screen.context.clear_cookies(name="sessionid")
     link = page.get_by_role("link", name="Sign in in a new tab")
@@ -250,8 +254,7 @@ def test_another_tab_tells_the_truth_about_an_upload(
     screen: Screen, api: Api, large: Path
 ) -> None:
     page, image_id = screen.page, api.new(name="tabs")
-    begin(screen, image_id, large)
-    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+    begin_sending(screen, image_id, large)
     tab = screen.context.new_page()
     tab.goto(f"{LIST}{image_id}/upload/")
 
@@ -298,8 +301,7 @@ def test_another_file_is_not_taken_for_the_one_that_stopped(
     screen: Screen, api: Api, large: Path, small: Path
 ) -> None:
     page, image_id = screen.page, api.new()
-    begin(screen, image_id, large)
-    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+    begin_sending(screen, image_id, large)
     page.reload()
 
     choose(screen, small)

@@ -1,12 +1,8 @@
 // Creates the image that a form describes, without leaving the page and the file chosen in it.
-import { token } from "./session.js";
-import { SignedOut } from "./tus.js";
+import { SignedOut, token } from "./session.js";
 
-// The parts of the form that a refusal replaces, to show the errors.
-const REPLACED = "[data-part]";
-
-// Returns the name, status and addresses of the new image; null if the service has refused the form, whose errors are
-// then shown.
+// Returns the name, status and addresses of the new image; null if the service has refused the
+// form, whose errors are then shown.
 export async function create(form) {
   const values = new URLSearchParams(new FormData(form));
   values.delete("csrfmiddlewaretoken"); // it changes when the user signs in again
@@ -23,9 +19,10 @@ export async function create(form) {
   return made;
 }
 
+// Replaces the parts of the form that show errors by those of a page with the refused form.
 function showErrors(form, html) {
   const answer = new DOMParser().parseFromString(html, "text/html");
-  for (const part of form.querySelectorAll(REPLACED)) {
+  for (const part of form.querySelectorAll("[data-part]")) {
     const other = answer.querySelector(`[data-part="${part.dataset.part}"]`);
     if (other) part.replaceWith(other);
   }

@@ -1,5 +1,7 @@
 // The session of the admin's user in this browser, which can end and be renewed in another tab.
 
+export class SignedOut extends Error {} // a retry can succeed after a new sign-in
+
 // Returns the CSRF token. It is read for each request, because each sign-in changes it.
 export function token() {
   return (document.cookie.match(/(?:^|; )csrftoken=([^;]*)/) || [])[1] || "";

@@ -1,11 +1,10 @@
 // Sends a file to the service in chunks with tus 1.0.0 (https://tus.io), from the browser's session.
-import { token } from "./session.js";
+import { SignedOut, token } from "./session.js";
 
 const CHUNK = 64 * 2 ** 20; // bytes in a request; the service stores upload chunks of this size
 const PATIENCE = 15; // seconds without progress after which a connection counts as lost
 
 export class Refused extends Error {} // a retry would fail as well
-export class SignedOut extends Error {} // a retry can succeed after a new sign-in
 export class Locked extends Error {} // another request is sending
 
 export class Upload {
@@ -58,7 +57,7 @@ export class Upload {
   // Returns a successful response. Errors that may pass are plain Errors.
   check(response) {
     if (response.status < 300) return response;
-    const reason = response.responseText.split("\n\n")[1] || "";
+    const reason = reasonIn(response);
     if (response.status === 403) throw new SignedOut(reason);
     if (response.status === 423) throw new Locked(reason);
     const temporary = [400, 408, 409, 429].includes(response.status) || response.status >= 500;
@@ -73,9 +72,7 @@ export class Upload {
       "Repr-Digest": digestField(digests),
     });
     if (response.status === 403) this.check(response);
-    if (response.status !== 201) {
-      throw new Refused(response.responseText.split("\n\n")[1] || "");
-    }
+    if (response.status !== 201) throw new Refused(reasonIn(response));
     this.url = `${this.uploads}/${response.getResponseHeader("Location").split("/").pop()}`;
     this.offset = this.sent = 0;
   }
@@ -127,6 +124,11 @@ export class Upload {
   abort() {
     if (this.request) this.request.abort();
   }
+}
+
+// The reason in a response that is an error, as plain text: its second paragraph.
+function reasonIn(response) {
+  return response.responseText.split("\n\n")[1] || "";
 }
 
 function encoded(bytes) {

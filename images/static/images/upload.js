@@ -3,9 +3,9 @@
 // the service refuses other data. While this tab sends nothing, it shows what others send.
 import { create } from "./creation.js";
 import { acceptDrops } from "./drop.js";
-import { read } from "./session.js";
+import { SignedOut, read } from "./session.js";
 import { fileSHA256 } from "./sha256.js";
-import { Locked, Refused, SignedOut, Upload } from "./tus.js";
+import { Locked, Refused, Upload } from "./tus.js";
 import { View } from "./upload_view.js";
 
 const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
@@ -25,6 +25,7 @@ function run(panel) {
   const submit = form.querySelector("input[type=submit].default");
   const pause = form.querySelector("[data-do=pause]");
   const cancel = form.querySelector("[data-do=cancel]");
+  const back = form.querySelector("a.closelink");
   // Without an image there is nothing to upload to yet.
   let upload = texts.uploads && made(texts.upload, Number(texts.offset));
   let phase = texts.phase; // of the upload, as the service says: sending, stopped, importing
@@ -40,11 +41,16 @@ function run(panel) {
     return begun;
   }
 
+  // Whether the service has an upload, which can be resumed.
+  function isOpen() {
+    return Boolean(upload && upload.url);
+  }
+
   // Display
 
   // What the service has, while nothing is sent.
   function showStored() {
-    if (upload && upload.url && input.files.length) showProgress(upload.offset);
+    if (isOpen() && input.files.length) showProgress(upload.offset);
     view.rest();
   }
 
@@ -59,7 +65,7 @@ function run(panel) {
   }
 
   function showState() {
-    const open = Boolean(upload && upload.url);
+    const open = isOpen();
     const elsewhere = !running && (phase === "sending" || phase === "importing");
     view.sentence(running ? "" : phase || "new");
     area.hidden = elsewhere;
@@ -134,7 +140,7 @@ function run(panel) {
   // name in the header Repr-Digest; {} for no text, null for a text without exactly one digest.
   function expected() {
     const text = wanted.value.trim().toLowerCase();
-    if (!text || (upload && upload.url)) return {};
+    if (!text || isOpen()) return {};
     const found = text.match(/\b[0-9a-f]{64}(?:[0-9a-f]{64})?\b/g) || [];
     if (found.length !== 1) return null;
     return { [found[0].length === 64 ? "sha-256" : "sha-512"]: found[0] };
@@ -245,8 +251,8 @@ function run(panel) {
         view.title(image);
         Object.assign(texts, image, { upload: "", phase: "" });
         upload = made("", 0);
-        form.querySelector("a.closelink").href = texts.done;
-        form.querySelector("a.closelink").textContent = texts.textBack;
+        back.href = texts.done;
+        back.textContent = texts.textBack;
         return true;
       } catch (error) {
         if (!(error instanceof SignedOut)) throw error;
@@ -296,7 +302,7 @@ function run(panel) {
   // Why a file cannot be that of the upload; empty if it can.
   function misfit(file) {
     if (!file.size) return texts.textEmpty;
-    if (!upload || !upload.url) return "";
+    if (!isOpen()) return "";
     const [name, length] = [texts.filename, Number(texts.length)];
     const isSame = (!length || file.size === length) && (!name || file.name.slice(-255) === name);
     return isSame ? "" : texts.textOther;
@@ -344,7 +350,7 @@ function run(panel) {
   cancel.addEventListener("click", async () => {
     stop();
     if (upload) await upload.cancel();
-    window.location.assign(texts.done || form.querySelector("a.closelink").href);
+    window.location.assign(texts.done || back.href);
   });
 
   acceptDrops(area, input, () => view.message(texts.textOne, true));

@@ -42,8 +42,7 @@ export class View {
   session(ended) {
     const notice = this.find(".upload-session");
     notice.hidden = !ended;
-    const next = encodeURIComponent(window.location.pathname);
-    notice.querySelector("a").href = `${this.texts.login}?next=${next}`;
+    notice.querySelector("a").search = `?next=${encodeURIComponent(window.location.pathname)}`;
     if (ended) this.message("");
   }
 
@@ -53,17 +52,14 @@ export class View {
     this.samples.push([now, sent]);
     const [since, before] = this.samples[0];
     const speed = now - since > 0.5 ? (sent - before) / (now - since) : 0;
-    this.bar((100 * sent) / total, `${size(sent)} / ${size(total)}`);
-    this.show("speed", speed ? `${size(speed)}/s` : "");
-    const left = speed && clock((total - sent) / speed);
-    this.show("left", left ? `${left} ${this.texts.textLeft}` : "");
-  }
-
-  bar(percent, bytes) {
+    const percent = (100 * sent) / total;
     this.find(".upload-progress").hidden = false;
     this.find("progress").value = percent;
     this.show("percent", `${Math.floor(percent)}%`);
-    this.show("bytes", bytes);
+    this.show("bytes", `${size(sent)} / ${size(total)}`);
+    this.show("speed", speed ? `${size(speed)}/s` : "");
+    const left = speed && clock((total - sent) / speed);
+    this.show("left", left ? `${left} ${this.texts.textLeft}` : "");
   }
 
   // Nothing is being sent.
