@@ -16,14 +16,18 @@ from django.utils.translation import gettext_lazy as _
 class AdminConfig(apps.AdminConfig):
     """The app of Django's admin, with ``CatalogueSite`` as its site.
 
-    At start it also registers the system checks, and a handler that creates the default groups and
-    the index of the search.
+    At start it also registers the system checks, and the signal receivers that create the default
+    groups of users and the database index for the search of images.
     """
 
     default_site = "imagecatalog.site.CatalogueSite"
 
     def ready(self) -> None:
-        """Register the system checks, and the handler that creates the default groups after a migration."""
+        """Register the system checks and the receivers of Django's signal post_migrate.
+
+        After a migration the receivers create the default groups of users, and the database index
+        for the search of images.
+        """
         super().ready()
         _hide_accounts()
         from imagecatalog import checks

@@ -78,7 +78,7 @@ def _rendered() -> str:
 
 
 def chapters() -> list[tuple[str, list[Operation]]]:
-    """Return the chapters of the page: one for each tag of the OpenAPI description.
+    """Return the chapters of the page ``/docs``: one for each tag of the OpenAPI description.
 
     A chapter is the name of the tag, and the operations that have this tag.
     """

@@ -33,7 +33,7 @@ from images.stores.local import LocalStore
 
 
 def variables(**options: Any) -> list[Warning]:
-    """Return a warning for each ``IMAGECATALOG_*`` environment variable that does not exist."""
+    """Return a warning for each set variable ``IMAGECATALOG_*`` that the service does not know."""
     return [
         Warning(
             f"{name} is set, but there is no such variable.",
@@ -164,9 +164,10 @@ def ldap_ca_file(**options: Any) -> list[CheckMessage]:
 
 
 def publish_key(**options: Any) -> list[CheckMessage]:
-    """Return an error if nothing can be signed with the key for what is published.
+    """Return an error if GnuPG, or the key that signs what the service publishes, is missing.
 
-    Only looks at files: the command `doctor` tries the key.
+    Also returns an error if a file of the key cannot be read. Signs nothing: the command `doctor`
+    tries whether the key works.
     """
     folder = settings.IMAGECATALOG_PUBLISH_KEY
     if not folder or settings.IMAGECATALOG_PUBLISH == "off":
@@ -251,9 +252,10 @@ def search_index(
 
 
 def secret_key(**options: Any) -> list[Warning]:
-    """Return warnings about secret keys that are easy to guess, also the earlier ones.
+    """Return warnings if secret keys of the service are easy to guess.
 
-    The command `serve` starts no new catalogue with such a key.
+    One warning is about IMAGECATALOG_SECRET_KEY, the other about IMAGECATALOG_SECRET_KEY_FALLBACKS,
+    the earlier keys. The command `serve` does not start a new catalogue with such a key.
     """
     warnings = []
     configured = settings.IMAGECATALOG_SECRET_KEY
@@ -336,9 +338,10 @@ def _has_tables() -> bool:
 
 
 def _obstacle(folder: Path) -> str:
-    """Return why this user cannot write in a folder, or create it if it is missing; else ``""``.
+    """Return the reason why this user cannot write in a folder; ``""`` if the user can.
 
-    A temporary file without a name is written: os.access would allow root to write in /proc.
+    For a missing folder, it is the reason why the user cannot create the folder. To find out, a
+    temporary file is written, because os.access says that root can write even in /proc.
     """
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     try:

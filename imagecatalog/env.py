@@ -32,10 +32,10 @@ MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end wit
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable: what the documentation says of it, in Markdown, and its value.
+    """An environment variable: its default, its description in Markdown (``help``), and its value.
 
-    ``value`` is the text of the variable or, unless ``is_set``, of its default; it is empty if
-    only the documentation says what the default is.
+    ``value`` is the text of the variable or, unless ``is_set``, of its default. It is empty if the
+    default is computed, and only the documentation describes it.
     """
 
     name: str
@@ -102,9 +102,9 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
 
 
 def files() -> dict[str, Path]:
-    """Return the variables that are set and name a file with a value: ``NAME_FILE`` -> path.
+    """Return the path in each variable ``NAME_FILE`` that is set: name of that variable -> path.
 
-    The file has the value of the variable ``NAME``.
+    The file at this path has the value of the variable ``NAME``.
     """
     names = (f"{name}{FILE}" for name in sorted(known()))
     return {
@@ -241,10 +241,11 @@ def choice(
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Return the words in a comma-separated variable, all of which must be in ``allowed``.
+    """Return the words in a comma-separated variable; empty if it is unset or just ``strict``.
 
-    They can be written in upper or lower case. The result is empty if the variable is unset, or is
-    the word ``strict``. Raises ImproperlyConfigured for any other word.
+    The argument ``strict`` is the word that stands for an empty list, such as ``none``. Other words
+    must be in ``allowed``. Upper and lower case are the same. Raises ImproperlyConfigured for any
+    other word.
     """
     values = words(name, strict, help=help)
     if len(values) == 1 and _matching_word(values[0], (strict,)):
@@ -442,8 +443,8 @@ def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
 def require(name: str, *needed: str) -> None:
     """Raise ImproperlyConfigured if none of the variables ``needed`` is set.
 
-    The message says that the variable ``name`` needs one of them. All of them must have been read
-    before.
+    The message says that the variable ``name`` needs one of them. Call this after the functions
+    that declare these variables.
     """
     if not any(VARIABLES[one].is_set for one in needed):
         raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")

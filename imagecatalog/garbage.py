@@ -1,4 +1,4 @@
-"""Garbage collection of Python, which all processes of the service do seldom."""
+"""The setting of Python's garbage collector for all processes of the service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gc
 def collect_seldom() -> None:
     """Let Python look for cycles of unused objects a hundred times less often than by default.
 
-    Modules and the pages of lists have tens of thousands of objects, and hardly any cycles. Call it
-    before they are loaded.
+    The search for cycles finds hardly any, but looks at the tens of thousands of objects of loaded
+    modules and of lists on pages. Call this function before modules are loaded.
     """
     gc.set_threshold(100_000, 20, 20)

@@ -1,8 +1,8 @@
 """The masking of secrets in the values of environment variables, for texts that operators read.
 
-A value stays recognisable: of a URL, only the password, a token in its place, and secret options are
-replaced. The URLs of images, of which other users can see no query, are masked in
-``images.transfers.sources``.
+In a URL only the secrets are masked, so that operators still recognise the URL: a password, a user
+name without a password (often a token), and secret parameters of the query. The URLs of images'
+data, of which the whole query is secret, are masked in ``images.transfers.sources``.
 """
 
 from __future__ import annotations

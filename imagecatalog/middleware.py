@@ -53,7 +53,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def note_route(get_response: GetResponse) -> GetResponse:
-    """Note the route of each request in its environment, for the metrics of the web process."""
+    """Middleware that adds the route of a request to its WSGI environment, for the metrics."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -44,7 +44,7 @@ def level(user: Any) -> str:
 
 
 def describe(user: Any) -> str:
-    """Return the level of a user as text; of a CUSTOM level also its groups and permissions."""
+    """Return the level of a user as text; for CUSTOM also the user's groups and permissions."""
     found = level(user)
     if found == NONE:
         return _("None")
@@ -112,7 +112,7 @@ def _label(group: Group) -> str:
 
 
 def _rank(group: Group) -> tuple[int, str]:
-    """Return the sort key of a group: the predefined ones come first, by what they allow."""
+    """Return the sort key of a group: first the groups in DESCRIPTIONS, then the others by name."""
     names = list(DESCRIPTIONS)
     known = names.index(group.name) if group.name in names else len(names)
     return known, group.name

@@ -43,7 +43,7 @@ USES = {
 
 
 def texts(login: Login) -> list[dict[str, Any]]:
-    """Return the client configurations for a sign-in, each with its title, text and use."""
+    """Return the client configurations for a sign-in, each with title, text and intended use."""
     return [
         {"title": title, "text": text, "use": USES[title]}
         for title, text in client_config.texts(login).items()

@@ -32,8 +32,9 @@ USERS: Final = "admin:auth_user_suggest"
 class Picker(forms.TextInput):
     """A text input for a name, which a script completes with names that the service knows.
 
-    ``url`` is the name of the URL that suggests names. If ``question`` is set, a check box asks the
-    user to confirm this name, which is unknown; ``confirmed`` is the name that the user confirmed.
+    ``url`` is the name of the URL that suggests names. If the user has entered an unknown name that
+    can be valid, ``question`` is this name, and a check box asks the user to confirm it;
+    ``confirmed`` is the name that the user has confirmed.
     """
 
     template_name = "identity/picker.html"
@@ -64,7 +65,8 @@ class ProjectField(forms.CharField):
     """A form field for a project, by name or id. Its value is the id; empty for no project.
 
     An unknown project is refused. If projects are managed elsewhere (IMAGECATALOG_AUTH is not
-    ``embedded``), the user can confirm an unknown id; with ``asks`` false it needs no confirmation.
+    ``embedded``), an unknown id is accepted once the user has confirmed it; if ``asks`` is False,
+    it is accepted without a confirmation.
     """
 
     widget: Any = Picker(PROJECTS)

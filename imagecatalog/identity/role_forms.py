@@ -24,17 +24,17 @@ class NameText(forms.Widget):
 
 
 class RoleFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
-    """The forms of the roles of a user or in a project."""
+    """The set of forms for the role assignments of one user, or in one project."""
 
     def add_fields(self, form: Any, index: int | None) -> None:
-        """Add the box that deletes a role, with a label for those who do not see its column."""
+        """Add the fields of a form; label the box that deletes a role for screen readers."""
         super().add_fields(form, index)
         if box := form.fields.get("DELETE"):
             box.widget.attrs["aria-label"] = _("Delete role")
 
 
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form of a role assignment. User and project of an existing one are shown as text."""
+    """The form of a role assignment; for an existing assignment only the role can be changed."""
 
     user = pickers.user_field(label=_("User"))
     project = pickers.project_field(label=_("Project"))

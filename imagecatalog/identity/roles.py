@@ -45,7 +45,7 @@ def take(row: RoleAssignment, origin: Origin) -> None:
 def record_role_given(row: RoleAssignment, origin: Origin) -> None:
     """Record in the sign-in log that a role was assigned.
 
-    For the forms of the admin, which save the assignment themselves.
+    The forms of the admin call this, because they save the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
@@ -54,8 +54,8 @@ def record_role_given(row: RoleAssignment, origin: Origin) -> None:
 def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
     """Record in the sign-in log that a role was removed, and delete the user's credentials.
 
-    They are the application credentials for the project, which a later assignment would make valid
-    again. For the forms of the admin, which delete the assignment themselves.
+    They are the user's application credentials for the project, which a later assignment would make
+    valid again. The forms of the admin call this, because they delete the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_remove", name, origin, project=row.project_id)

@@ -133,8 +133,8 @@ def _removal_page(request: HttpRequest) -> HttpResponse:
 def _pending(request: HttpRequest) -> Any:
     """Return the pending user of the session: the password was right, and the code is missing.
 
-    Returns None if there is none, if the password was given more than 5 minutes ago, or if it has
-    changed since.
+    Returns None if no user is pending, if the password was given more than 5 minutes ago, or if the
+    password has changed since.
     """
     pending = request.session.get(PENDING)
     if not pending or time.time() - pending["at"] > PENDING_SECONDS:

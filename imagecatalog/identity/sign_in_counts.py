@@ -9,23 +9,35 @@ from images import errors, process_metrics
 
 
 def accepted(method: str) -> None:
-    """Count a right password, secret or code, or a sign-in at an identity provider."""
+    """Count an accepted sign-in by ``method``, such as ``password``, in the metrics.
+
+    It had a right password, secret or code, or came from an identity provider.
+    """
     _count(method, "accepted")
 
 
 def refused(method: str) -> None:
-    """Count a wrong password, secret or code, or an account without access."""
+    """Count a refused sign-in by ``method``, such as ``password``, in the metrics.
+
+    It had a wrong password, secret or code, or the account has no access.
+    """
     _count(method, "refused")
 
 
 def throttled(method: str) -> None:
-    """Count an attempt that is not checked, because there were too many before it."""
+    """Count a throttled sign-in by ``method``, such as ``password``, in the metrics.
+
+    A throttled sign-in is refused without a check, because there were too many attempts before it.
+    """
     _count(method, "throttled")
 
 
 @contextmanager
 def counting_throttled(method: str) -> Iterator[None]:
-    """Count an attempt as throttled if TooManyAttempts is raised within the context."""
+    """A context manager that counts a sign-in as throttled if its body raises TooManyAttempts.
+
+    ``method`` is the method of the sign-in, such as ``password``.
+    """
     try:
         yield
     except errors.TooManyAttempts:

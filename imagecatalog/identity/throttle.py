@@ -35,10 +35,11 @@ ASKED_AGAIN: Final = 2  # seconds after a refusal
 
 
 class Refusal(NamedTuple):
-    """A refusal of sign-ins for an address, or for a name from an address, until the time ``ends``.
+    """The decision of this process to refuse sign-ins until ``ends``, without reading the counts.
 
-    Times are seconds since 1970. From ``asked_again`` on, the next attempt reads the counts from
-    the database again.
+    The sign-ins are those for an address, or for a name from an address. From the time
+    ``asked_again`` on, the next attempt reads the counts from the database again. Both times are
+    seconds since 1970.
     """
 
     asked_again: int

@@ -1,4 +1,4 @@
-"""The forms of users and groups in the admin. What a user can do in the admin is one choice."""
+"""The forms of users and groups in the admin. The field ``access`` is a user's admin access."""
 
 from __future__ import annotations
 
@@ -43,13 +43,16 @@ class PermissionsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg
 
 
 def _with_others(chosen: Any, held: Any) -> Any:
-    """Return the chosen permissions, and those held for which the form has no box."""
+    """Return the permissions ``chosen`` in a form, and those in ``held`` that it does not show.
+
+    ``held`` are the permissions that the user or group has now.
+    """
     others = held.exclude(content_type__app_label__in=APPS)
     return Permission.objects.filter(Q(pk__in=chosen) | Q(pk__in=others))
 
 
 def _explain(fields: dict[str, forms.Field]) -> None:
-    """Say what fields of Django mean here."""
+    """Replace labels and help texts of Django's user fields that would be wrong in this service."""
     if active := fields.get("is_active"):
         active.label = _("Enabled")
         active.help_text = _(
@@ -77,7 +80,10 @@ class UserForm(UserChangeForm):  # type: ignore[type-arg]
             field.choices = [*admin_access.choices(), kept]  # type: ignore[attr-defined]
 
     def clean_user_permissions(self) -> Any:
-        """Return the chosen permissions, and those of other apps, which stay."""
+        """Return the permissions to save: those chosen, and the user's permissions of other apps.
+
+        The form has no check boxes for permissions of other apps, so the user keeps them.
+        """
         chosen = self.cleaned_data["user_permissions"]
         return _with_others(chosen, self.instance.user_permissions)
 
@@ -92,7 +98,10 @@ class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("name", "permissions")
 
     def clean_permissions(self) -> Any:
-        """Return the chosen permissions, and those of other apps, which stay."""
+        """Return the permissions to save: those chosen, and the group's permissions of other apps.
+
+        The form has no check boxes for permissions of other apps, so the group keeps them.
+        """
         chosen = self.cleaned_data["permissions"]
         if self.instance.pk is None:
             return chosen

@@ -176,10 +176,10 @@ class Connection(TConn):  # type: ignore[misc]
         return data
 
     def send_rest(self, blocks: Any, left: int) -> None:
-        """Leave the rest of the response, the next ``left`` bytes of ``blocks``, to another thread.
+        """Let another thread send the rest of the response: ``left`` more bytes of ``blocks``.
 
-        Only notes them in ``self.download``; the worker passes that to the thread when the request
-        has been handled.
+        This function only sets ``self.download``. The worker gives the download to the other thread
+        when the request has been handled.
         """
         self.download = Download(self.sock, blocks, left)
 

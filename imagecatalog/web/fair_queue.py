@@ -67,7 +67,8 @@ class FairQueue:
     def end(self, conn: Connection) -> None:
         """Stop counting the request of a connection as running, because it has ended.
 
-        A request is also removed when it has run for half a second: such a request mostly waits.
+        The queue itself stops counting a request that has run for half a second, because such a
+        request mostly waits, for a store or a client.
         """
         running = self._running.pop(conn, None)
         if running is None:

@@ -23,8 +23,8 @@ def answered(
 ) -> None:
     """Count an answered request in the metrics, by interface, method and class of status.
 
-    ``seconds`` is the time from its complete arrival to the end of its response, which is also added
-    up by route. ``route`` is Django's pattern for the path; empty if no view was chosen.
+    ``seconds`` is the time from the complete arrival of the request to the end of the response. The
+    metrics also sum it up by ``route``, Django's pattern for the path; empty if no view was chosen.
     """
     labels = _labels(method, path, status)
     process_metrics.count("http_requests_total", *labels)

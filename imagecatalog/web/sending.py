@@ -36,9 +36,9 @@ class Download:
     """A download in progress: the client's connection, and the data that is not sent yet."""
 
     def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
-        """Prepare to send ``left`` more bytes of ``blocks``, which ``close`` closes.
+        """Prepare to send ``left`` more bytes of the data ``blocks``, which ``close`` closes.
 
-        Call it in the thread of the request: log records about the download then name this request.
+        Call this in the thread of the request: then log records of the download name the request.
         """
         self._sock, self._blocks, self._left = sock, blocks, left
         self.source: str = blocks.source

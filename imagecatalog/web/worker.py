@@ -91,10 +91,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def accept(self, listener: Any) -> None:
         """Accept one or more connections, and read the bytes that have arrived on them.
 
-        The more connections wait for bytes, the more are accepted at once, because a round of
-        events then takes longer: the queue of the socket could overflow, and the kernel would
-        ignore clients for a second or more. If few wait, one is accepted, and other web processes
-        get the next one.
+        If many connections wait for bytes, a round of the event loop takes longer, and more
+        connections are accepted at once: otherwise the queue of the socket could overflow, and the
+        kernel would ignore clients for a second or more. If few wait, one connection is accepted,
+        and other web processes get the next one.
         """
         for _ in range(1 + len(self._waiting) // WAITING_PER_ACCEPT):
             if not self._accept_one(listener):
@@ -356,9 +356,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._end(conn)
 
     def _reset(self, conn: Connection) -> None:
-        """Close the connection of a client that may still send, with a reset.
+        """Close a connection, whose client may still be sending, with a TCP reset.
 
-        A kernel that closes it with all bytes read can let the client wait for two minutes.
+        Without the reset, a client whose bytes were all read could wait for two minutes.
         """
         connection.reset_at_close(conn.sock)
         self._close(conn)

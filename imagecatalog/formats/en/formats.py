@@ -1,4 +1,4 @@
-"""The formats of dates and times in English: those of images.admin.formatting, with the time zone."""
+"""Formats of dates and times on English pages: as in images.admin.formatting, with time zone."""
 
 from __future__ import annotations
 
