@@ -233,9 +233,9 @@ def _look_up(claims: Claims) -> tuple[list[str], Identity] | None:
 def _stamps(encoded: str, generation: int) -> list[str]:
     """Return a keyed digest of ``generation`` and ``encoded`` for each secret key of the service.
 
-    ``generation`` is the user's number in TokenGeneration, ``encoded`` the hash of a password or of a
-    credential's secret. A token contains a digest, so it becomes invalid if one of them changes. The
-    digest with the current secret key is the first.
+    ``generation`` is the user's number in TokenGeneration, ``encoded`` the hash of a password or of
+    a credential's secret. A token contains a digest, so it becomes invalid if one of them changes.
+    The digest with the current secret key is the first.
     """
     message = f"{generation}:{encoded}".encode()
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)

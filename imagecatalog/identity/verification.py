@@ -197,9 +197,9 @@ def _is_generated(secret: str, encoded: str) -> bool:
 
 
 def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
-    """Return the present time if a generated secret is correct; else count a guess and return None.
+    """Return the present time for a correct generated secret; else count a guess and return None.
 
-    ``is_guess`` is False for a correct secret. The time is in seconds of the monotonic clock.
+    ``is_guess`` is False if the secret was correct. The time is in seconds of the monotonic clock.
     Raises TooManyAttempts if a limit on guesses is exceeded.
     """
     if not is_guess:

@@ -149,7 +149,7 @@ def not_possible(action: Action, image: Image) -> str:
 
 
 def conditions(action: Action) -> list[tuple[Q, Any]]:
-    """Return what ``not_possible`` checks as query conditions, each with the reason if it fails.
+    """Return the checks of ``not_possible`` as query conditions, each with the reason if it fails.
 
     An action is possible for the images that meet all conditions. The reason for another image is
     that of the first condition that it does not meet.

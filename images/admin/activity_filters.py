@@ -78,7 +78,10 @@ class ActivityForm(forms.Form):
         self.auto_id = "activity-%s"
 
     def clean_project(self) -> list[str]:
-        """Return the ids of the projects to filter by: the entered one, and those with this name."""
+        """Return the entered text as a project id, and the ids of all projects with this name.
+
+        The list is empty if nothing was entered.
+        """
         text = self.cleaned_data["project"].strip()
         if not text:
             return []
@@ -86,9 +89,9 @@ class ActivityForm(forms.Form):
         return [text, *named]
 
     def clean_before(self) -> Position | None:
-        """Return the place where the page begins; None for the newest events.
+        """Return the position in the activity at which the page begins; None for the newest events.
 
-        Raises ValidationError for a text that is no place.
+        Raises ValidationError if the entered text is not a position.
         """
         text = self.cleaned_data["before"]
         if not text:
@@ -153,5 +156,5 @@ def _of_families(text: str) -> Q:
 
 
 def in_url(place: Position) -> str:
-    """Return a place in the activity as the value of the parameter ``before``."""
+    """Return a position in the activity as the value of the query parameter ``before``."""
     return SEPARATOR.join((place.at.isoformat(), place.kind, str(place.id)))

@@ -81,7 +81,10 @@ def _nothing() -> activity.Page:
 
 
 def _url(request: HttpRequest, **changes: str) -> str:
-    """Return the URL of the page with the same filters, from the newest event on, and ``changes``."""
+    """Return the URL of the page "Activity" with the same filters, starting with the newest event.
+
+    ``changes`` are query parameters that are added or replaced.
+    """
     parameters = request.GET.copy()
     for name in [name for name, value in parameters.items() if not value]:
         del parameters[name]
@@ -96,9 +99,10 @@ def _url(request: HttpRequest, **changes: str) -> str:
 
 
 def _named(request: HttpRequest, events: Sequence[Record]) -> Iterator[Record]:
-    """Yield each event with its sentence as ``event``, and the name of its project. One query.
+    """Yield each event with two more keys, ``event`` and ``project_name``. One query.
 
-    The ``detail`` of an event is reduced to what the user can read.
+    ``event`` is a sentence that says what happened. The ``detail`` of an event is reduced to what
+    the user can read.
     """
     caller = get_caller(request)
     projects = {pk for event in events for pk in event_texts.projects_in(event)}
@@ -120,7 +124,7 @@ def _visible_detail(event: Record, caller: Any) -> dict[str, Any]:
 
 
 def _rows(request: HttpRequest, events: Sequence[Record]) -> list[dict[str, Any]]:
-    """Return the rows of a page. Two queries."""
+    """Return the rows that a page shows for ``events``. Two queries."""
     of_families = [e["subject"] for e in events if e["kind"] == activity.FAMILY]
     families = Family.objects.filter(pk__in=of_families)
     existing = set(families.values_list("pk", flat=True))

@@ -71,10 +71,11 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 def guess(request: HttpRequest) -> HttpResponse:
-    """Return the name and the formats of an image as JSON, guessed from the data's name and head.
+    """Return the guessed name and formats of an image as JSON, with which a page fills its form.
 
-    The name is in the query, the first bytes are the body, if they are known. Pages for adding
-    images fill their forms with it. Raises PermissionDenied without permission to add images.
+    The guess is made from the name of the file or URL, which is the query parameter ``name``, and
+    from the first bytes of the data, which a POST has as its body. Raises PermissionDenied without
+    permission to add images.
     """
     if not may(request, "images.add_image"):
         raise PermissionDenied
@@ -98,8 +99,8 @@ def _allowed(request: HttpRequest, method: AddMethod) -> bool:
 def _create(request: HttpRequest, method: AddMethod) -> HttpResponse:
     """Show the form of a way to add an image; a POST creates the image.
 
-    A POST with ``switch`` creates none: it comes from the page of another way, where the user has
-    chosen this one. The form then has what was entered there.
+    A POST with ``switch`` creates no image: the user has switched from the page of another way to
+    this one. The form is then filled with the values that were entered on the other page.
     """
     if not _allowed(request, method):
         raise PermissionDenied
@@ -127,9 +128,10 @@ def _create(request: HttpRequest, method: AddMethod) -> HttpResponse:
 def _unbound(
     request: HttpRequest, method: AddMethod
 ) -> tuple[forms.ImageForm, SourceForm | None]:
-    """Return the forms of a way to add an image, without errors.
+    """Return the forms of a way to add an image, not yet validated and so without errors.
 
-    A POST fills them with what was entered on the page of another way.
+    If the request is a POST, the forms are filled with the values that the user has entered on the
+    page of another way.
     """
     form = forms.ImageForm()
     source_form = method.source_form and method.source_form(None)
@@ -143,7 +145,7 @@ def _unbound(
 
 
 def _entered(form: Any, post: QueryDict) -> Iterator[tuple[str, Any]]:
-    """Yield the name and value of each field of a form that the page of another way has sent."""
+    """Yield the name and value of each field of ``form`` that has a value in ``post``."""
     for name, field in form.fields.items():
         value = field.widget.value_from_datadict(post, None, name)
         if value not in (None, []):
@@ -151,10 +153,10 @@ def _entered(form: Any, post: QueryDict) -> Iterator[tuple[str, Any]]:
 
 
 def _upload_page(request: HttpRequest, image: Image) -> HttpResponse:
-    """Lead the browser to the upload page of a new image.
+    """Redirect to the upload page of a new image, or return JSON to the script of the form.
 
-    The script of the form, which has the file already, gets the image's name, status and
-    addresses as JSON instead.
+    The script has the file already. The JSON has the image's name and status, and the URLs for the
+    upload.
     """
     page = reverse("admin:images_image_upload", args=[image.pk])
     if request.META.get("HTTP_ACCEPT") != "application/json":

@@ -1,4 +1,4 @@
-"""The name, logo and banner that the pages of the admin have by setting, and their footer."""
+"""The name, logo and banner on the pages of the admin, which operators configure; the footer."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Preview(NamedTuple):
 
 
 def preview(change: BulkChange) -> Preview:
-    """Return the outcome that a draft would have now. The number of queries is constant."""
+    """Return the outcome that a bulk change would have now. The number of queries is constant."""
     if change.verb != EDIT:
         return _of_action(change, ACTIONS[change.verb])
     if not change.edit:  # nothing to try on images
@@ -119,7 +119,10 @@ def _of_edit(change: BulkChange, edit: Edit) -> Preview:
 
 
 def _with_families(change: BulkChange, edit: Edit) -> Iterator[tuple[Image, str]]:
-    """Yield the first images of a draft, each with the name of its family if the edit concerns it."""
+    """Yield the first images of a bulk change, each with its family's name, empty without a family.
+
+    The name is also empty if ``edit`` changes no field that families manage.
+    """
     rows = list(change.rows.select_related("image").order_by("pk")[:CHECKED])
     names: dict[str, str] = {}
     if {*family_members.MANAGED} & edit.fields.keys():

@@ -77,7 +77,10 @@ def _status(change: BulkChange) -> str:
 
 
 def _tabs(counts: dict[str, int], current: str) -> list[dict[str, Any]]:
-    """Return the choices of the report: all images, and each result that an image has."""
+    """Return the tabs of the report: one for all images, and one for each result that occurs.
+
+    ``counts`` are the numbers of images by result, ``current`` is the result of the current tab.
+    """
     numbers = {ALL: sum(counts.values()), **counts}
     return [
         {
@@ -94,7 +97,11 @@ def _tabs(counts: dict[str, int], current: str) -> list[dict[str, Any]]:
 def _rows(
     change: BulkChange, result: str, after: str
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return a page of the report, and the marker with which the next page begins. Two queries."""
+    """Return the rows on a page of the report, and the marker of the next page. Two queries.
+
+    The page begins after the marker ``after``. It has the images with the result ``result``, or all
+    images. The returned marker is None if no page follows.
+    """
     matching = change.rows.order_by("pk")
     if result != ALL:
         matching = matching.filter(result=result)

@@ -47,7 +47,7 @@ def permission(verb: str) -> str:
 
 
 def start(request: HttpRequest, images: QuerySet[Image], verb: str) -> HttpResponse:
-    """Create a draft for images, and redirect to its page.
+    """Create the draft of a bulk change of ``images``, and redirect to its page.
 
     Raises PermissionDenied without the permission for the verb.
     """
@@ -57,7 +57,7 @@ def start(request: HttpRequest, images: QuerySet[Image], verb: str) -> HttpRespo
 
 
 def show(request: HttpRequest, change_id: UUID) -> HttpResponse:
-    """Show a bulk change; a POST says what it edits, or starts, cancels or undoes it."""
+    """Show a bulk change; a POST starts, cancels or undoes the change, or sets what it edits."""
     require(request)
     changes = BulkChange.objects.select_related("job")
     change = changes.filter(pk=change_id).first()

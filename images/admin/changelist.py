@@ -76,7 +76,10 @@ class ImageList(ChangeList):
         return self._in_all_views.filter(self.form.in_view())
 
     def _read_sort(self) -> None:
-        """Replace the parameter ``sort`` of a saved filter, which names columns, by Django's own."""
+        """Convert the parameter ``sort`` of a saved filter to Django's parameter ``o``.
+
+        ``sort`` has the names of the columns to sort by, ``o`` has their numbers.
+        """
         words = self.params.pop(list_options.SORT, "")
         self.filter_params.pop(list_options.SORT, None)
         numbers = []
@@ -114,7 +117,7 @@ class ImageList(ChangeList):
 
     @cached_property
     def saved_query(self) -> str:
-        """The query of the list's URL as it is saved: columns to sort by are named."""
+        """The query of the list's URL for a saved filter: sort columns have names, not numbers."""
         is_sorted = ORDER_VAR in self.params
         ordering = self.get_ordering_field_columns() if is_sorted else {}
         names = [
@@ -132,7 +135,7 @@ class ImageList(ChangeList):
 
     @cached_property
     def saved_links(self) -> list[dict[str, Any]]:
-        """The user's saved filters: name, URL, and whether the list is just that."""
+        """The user's saved filters: name, URL, and whether the page shows this filter's list."""
         return [
             {
                 "name": row.name,
@@ -226,12 +229,12 @@ class ImageList(ChangeList):
 
     @property
     def filters_open(self) -> bool:
-        """Whether the page shows the fields of the filters: one of them is set."""
+        """Whether the page shows the fields of the filters, which it does if one of them is set."""
         return any(self.params.get(it.name) for it in self.form.visible_fields())
 
     @property
     def clear_url(self) -> str:
-        """The URL of the view without a search and filters, in the same order."""
+        """The URL of the current view in the same sort order, without search text and filters."""
         return f"?{urlencode(self._given('view', ORDER_VAR))}"
 
     @property
@@ -295,7 +298,10 @@ def prefetch(images: list[Image], *, problems: bool = False) -> None:
 def _problems(
     image: Image, locations: list[ImageLocation], failure: tuple[str, datetime] | None
 ) -> Iterator[tuple[str, datetime | None]]:
-    """Yield what is wrong with an image, as a sentence and its time, if that is known."""
+    """Yield a sentence for each problem of an image, and the time of the problem, if it is known.
+
+    ``failure`` is the sentence and time of the last failed transfer.
+    """
     for location in locations:
         if location.damage:
             words = {"store": location.store, "damage": location.damage}

@@ -155,7 +155,7 @@ def after(action: Action, image: Image) -> str:
 
 
 def nothing_changed(image: Image) -> str:
-    """Return a sentence for an action that found the image in the status to which it leads."""
+    """Return a sentence for an action that changes nothing, as the image has the status already."""
     words = {"status": formatting.status(image.status)}
     return _("The image is %(status)s already. Nothing was changed.") % words
 

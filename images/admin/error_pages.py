@@ -162,9 +162,10 @@ def _is_page(request: HttpRequest) -> bool:
 def _page(
     request: HttpRequest, status: int, title: str, sentence: str, *, again: str = ""
 ) -> HttpResponse:
-    """Return an error page in the frame of the user. ``again`` is the URL of the page to open again.
+    """Return an error page, with the menu of the admin if the user is signed in.
 
-    Without a session, which malformed requests do not get, it has the frame for signed-out users.
+    A malformed request gets no menu, because it has no session. ``again`` is the URL of the page to
+    open again.
     """
     if not hasattr(request, "user"):
         return _plain_page(request, status, title, sentence)

@@ -39,7 +39,7 @@ class FamilyReasonForm(ReasonForm):
 
 
 class RollbackForm(FamilyReasonForm):
-    """The form of a rollback, which can withdraw the version that is current."""
+    """The form of a rollback of a family; ``withdraw`` also withdraws the current version."""
 
     withdraw = forms.BooleanField(
         label=gettext_lazy("Withdraw"),

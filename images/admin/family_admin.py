@@ -169,12 +169,12 @@ class FamilyAdmin(ServiceAdmin):
 
     @admin.display(description=_("current version"))
     def current_shown(self, family: Family) -> str:
-        """Return the label of the current version, or – if there is none."""
+        """Return the label of the current version; a dash if there is none."""
         return family.current.label if family.current else "–"
 
     @admin.display(description=_("versions"))
     def versions_shown(self, family: Any) -> int:
-        """Return the number of versions."""
+        """Return the number of versions of the family."""
         return int(family.number)
 
     @admin.display(description=_("changed"))
@@ -183,7 +183,7 @@ class FamilyAdmin(ServiceAdmin):
         return formatting.ago(family.updated_at)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the names of read-only fields: what cannot change if the family exists."""
+        """Return the names of the fields that cannot be changed: none for a new family."""
         return ("owner_shown", "architecture") if obj else ()
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -220,7 +220,10 @@ class FamilyAdmin(ServiceAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
-        """Show the form, and for a family that exists its versions, history and namesakes."""
+        """Show the form, and for an existing family its versions, history and namesakes.
+
+        Namesakes are other images with the name of the family's current version.
+        """
         family = context.get("original")
         if family is not None:
             context |= _page(request, family)
@@ -289,7 +292,11 @@ def _events(family: Family) -> list[dict[str, Any]]:
 
 
 def _namesakes(family: Family) -> list[Image]:
-    """Return images outside the family that have its name for users of its project, at most a few."""
+    """Return a few images outside the family that have the name of its current version.
+
+    Only images that users of the family's project find by this name count: those of the project,
+    and public images. Hidden images do not count.
+    """
     images = Image.objects.existing().filter(
         Q(owner=family.owner) | Q(visibility="public"),
         os_hidden=False,

@@ -1,4 +1,4 @@
-"""The publication of a family, for its page in the admin: its URL, and what it waits for."""
+"""The publication of a family, for its page in the admin: its URL, and why versions are missing."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ FAILED: Final = 5
 
 
 def shown(request: HttpRequest, family: Family) -> dict[str, Any] | None:
-    """Return the URL of a published family, its current version there, and what it waits for.
+    """Return the publication of a family for its page: URL, current version, and what is missing.
 
-    None for a family that is not to be published. At most three queries.
+    ``obstacles`` are sentences on what the owner has to change, ``waiting`` the versions that the
+    service has yet to publish. None if the family is not to be published. At most three queries.
     """
     if not family.publish:
         return None
@@ -50,7 +51,10 @@ def shown(request: HttpRequest, family: Family) -> dict[str, Any] | None:
 
 
 def _obstacles(family: Family, tree: str) -> Iterator[str]:
-    """Yield why the current version is not published, as far as its owner has to change something."""
+    """Yield the reasons why the current version of a family is not published, as sentences.
+
+    Only reasons that the owner or the operator has to remove are included.
+    """
     if settings.IMAGECATALOG_PUBLISH == "off":
         yield _("The service publishes nothing: IMAGECATALOG_PUBLISH is off.")
     elif settings.IMAGECATALOG_PUBLISH == "public" and tree != PUBLIC:

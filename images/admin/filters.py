@@ -251,8 +251,8 @@ class FilterForm(forms.Form):
     def in_view(self) -> Q:
         """Return the query condition for images in the chosen view. The form must be valid.
 
-        Without a view these are the existing images; the filters for the status of deleted ones and
-        for a bulk change find others too.
+        If no view is chosen, deleted images are left out, unless the form filters by a status of
+        deleted images or by a bulk change.
         """
         view, status = self.cleaned_data["view"], self.cleaned_data["status"]
         if not view and (status in DELETED_STATUSES or self.cleaned_data["bulk"]):
@@ -261,7 +261,7 @@ class FilterForm(forms.Form):
 
 
 def midnight(day: date | None, later: timedelta = timedelta()) -> datetime | None:
-    """Return the time at which a day begins, and ``later`` after that; None without a day."""
+    """Return the time at which ``day`` begins, plus ``later``; None without a day."""
     if day is None:
         return None
     return timezone.make_aware(datetime.combine(day, time())) + later

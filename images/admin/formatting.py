@@ -62,7 +62,7 @@ def exact(at: datetime | None) -> SafeString | str:
 
 
 def _time(at: datetime, text: str) -> SafeString:
-    """Return a time as HTML that shows ``text``; the tooltip has the time of the reader and in UTC."""
+    """Return HTML that shows ``text`` for a time; the tooltip has the exact time, also in UTC."""
     pattern = "%Y-%m-%d %H:%M:%S %Z"
     shown = dict.fromkeys(
         (f"{timezone.localtime(at):{pattern}}", f"{at.astimezone(UTC):{pattern}}")

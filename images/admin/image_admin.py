@@ -102,7 +102,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ImageList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns of the list: those that the user has chosen, and the view's."""
+        """Return the names of the columns: those that the user has chosen and those of the view."""
         columns = list_options.chosen(request).columns
         view = request.GET.get("view")
         if view == "trash":
@@ -202,7 +202,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("format"))
     def format(self, image: Image) -> str:
-        """Return the disk format and the container format, or – if neither is set."""
+        """Return the disk format and the container format; a dash if neither is set."""
         return formatting.formats(image) or "–"
 
     @admin.display(description=_("size"), ordering=F("size").asc(nulls_first=True))
@@ -245,13 +245,13 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:
-        """Return the ids of the stores that have a copy of the data, or – if there are none."""
+        """Return the ids of the stores that have a copy of the data; a dash if there are none."""
         stores: list[str] = image.copies  # type: ignore[attr-defined]
         return ", ".join(stores) or "–"
 
     @admin.display(description=_("progress"))
     def progress(self, image: Image) -> str:
-        """Return the progress of the running transfer, as HTML; – if none is running."""
+        """Return the progress of the running transfer, as HTML; a dash if none is running."""
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
     @admin.display(description=_("deleted"), ordering="deleted_at")

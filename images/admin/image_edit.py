@@ -59,7 +59,10 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def _tell_unshared(request: HttpRequest, before: Image, form: forms.ImageForm) -> None:
-    """Tell the user if members have lost their effect by a change of the image's visibility."""
+    """Warn the user if a changed visibility has made the memberships of the image ineffective.
+
+    ``before`` is the image before the change.
+    """
     visibility = form.changed.get("visibility")
     if before.visibility != "shared" or not visibility:
         return

@@ -41,7 +41,10 @@ NEWEST = 5  # events on the page "Overview"
 
 @dataclass
 class Shown:
-    """An image, and the rows and names that all its pages show."""
+    """An image, and its locations, transfers, members and properties, for all of its pages.
+
+    ``names`` are the names of the projects of owner and members.
+    """
 
     image: Image
     locations: list[ImageLocation]

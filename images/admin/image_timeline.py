@@ -13,10 +13,10 @@ from images.admin import event_texts, formatting
 def rows(
     events: Iterable[Mapping[str, Any]], caller: Caller, names: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return events of one image, oldest first in ``events``, as rows for a page, newest first.
+    """Return the events of one image as rows for a page, the newest first.
 
-    The rows lack the custom properties that the caller cannot read. ``names`` are the names of
-    projects, by id.
+    In ``events`` the oldest is first. The rows lack the custom properties that the caller cannot
+    read. ``names`` are the names of projects, by id.
     """
     return [_row(event, caller, names) for event in events][::-1]
 

@@ -157,7 +157,7 @@ class CopyForm(StoresForm):
 
 
 def described(wanted: ImportRequest) -> ImportRequest:
-    """Add to an import request the JSON document that clients see in its task; return the new request."""
+    """Return an import request with the JSON document that clients see in the import's task."""
     shown = imports.document(wanted.method, wanted.uri, wanted.store_ids)
     return replace(wanted, document=shown)
 

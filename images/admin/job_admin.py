@@ -67,7 +67,7 @@ class JobReasonForm(ReasonForm):
 
 
 class JobAdmin(PolledAdmin):
-    """The admin pages of jobs, which only the service requests."""
+    """The admin pages of jobs, which users can view and cancel, but not add."""
 
     empty = _("There are no such jobs.")
     list_display = (

@@ -56,7 +56,10 @@ class Chosen(NamedTuple):
 
 
 def chosen(request: HttpRequest) -> Chosen:
-    """Return what the user of a request has chosen, else the defaults. One query for a request."""
+    """Return the columns and the number of rows that the user has chosen, else the defaults.
+
+    Makes at most one query for each request.
+    """
     if not hasattr(request, "image_list"):
         request.image_list = _stored(request)  # type: ignore[attr-defined]
     found: Chosen = request.image_list  # type: ignore[attr-defined]
@@ -120,7 +123,7 @@ def save(request: HttpRequest) -> HttpResponse:
 
 
 def _user(request: HttpRequest) -> int:
-    """Return the key of the user of a request, who has signed in."""
+    """Return the primary key of the signed-in user."""
     pk: int = request.user.pk  # type: ignore[assignment]
     return pk
 
@@ -138,7 +141,10 @@ def _refusal(name: str, query: str, known: set[str]) -> str:
 
 
 def _query(request: HttpRequest) -> str:
-    """Return the query of the list that a form has sent, in a normal form."""
+    """Return the query of the list's URL, which a form has sent, with normalised encoding.
+
+    Empty if the query is malformed.
+    """
     try:
         return QueryDict(request.POST.get("query", "")).urlencode()
     except (ValueError, UnicodeError):

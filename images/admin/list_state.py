@@ -1,7 +1,7 @@
-"""The filtered list from which a user has come to an image, as a part of the URLs of its pages.
+"""The filtered list of images from which a user has come to an image, as part of the page's URL.
 
-The pages of an image pass it on to each other, so that the way back leads to the same list, and a
-page knows the next image in it.
+Two query parameters name the list and the image's position in it. The links between the pages of
+an image keep both, so that each page has a link back to the same list, and to its next image.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ POSITION = "at"  # of the image in the list; the first is 0
 
 
 def query(filters: str, position: int | None = None) -> str:
-    """Return the end of the URL of an image's page that names the list and the image's position.
+    """Return the query, with ``?``, that names a list and a position in the URL of an image's page.
 
-    ``filters`` is the query of the list's URL, which may be empty. The result begins with ``?``.
+    ``filters`` is the query of the list's URL, which may be empty. ``position`` is the position of
+    the image in the list; the first is 0.
     """
     values = {FILTERS: filters}
     if position is not None:
@@ -30,19 +31,25 @@ def query(filters: str, position: int | None = None) -> str:
 
 
 def kept(request: HttpRequest) -> str:
-    """Return the end of a URL that names the same list as the request; empty if it names none."""
+    """Return the query, with ``?``, that passes on the list that the request's URL names.
+
+    Empty if the URL names no list.
+    """
     if FILTERS not in request.GET:
         return ""
     return query(request.GET[FILTERS], position(request))
 
 
 def position(request: HttpRequest) -> int | None:
-    """Return the position of the image in the list that the request names; None if it names none."""
+    """Return the position of the image in the list that the request's URL names; the first is 0.
+
+    None if the URL has no valid position.
+    """
     return units.parse_digits(request.GET.get(POSITION, ""), 8)
 
 
 def list_url(request: HttpRequest) -> str:
-    """Return the URL of the list that the request names; of all images if it names none."""
+    """Return the URL of the list that the request's URL names; else the URL of the whole list."""
     filters = request.GET.get(FILTERS, "")
     url = reverse("admin:images_image_changelist")
     return f"{url}?{filters}" if filters else url
@@ -51,7 +58,7 @@ def list_url(request: HttpRequest) -> str:
 def image_url(
     request: HttpRequest, image_id: str, page: str = "change", *more: Any, **query: Any
 ) -> str:
-    """Return the URL of an image's page, which names the same list as the request.
+    """Return the URL of a page of an image; it names the same list of images as the request's URL.
 
     ``page`` is the end of the name of the URL, such as ``sharing``; ``more`` are the parts of the
     URL after the image's id, and ``query`` are parameters that are added to its query.

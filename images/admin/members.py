@@ -88,7 +88,7 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
 
 
 def _ask(request: HttpRequest, image: Image, form: MemberForm) -> HttpResponse:
-    """Return the page with the form for a project that is unknown."""
+    """Return the page that asks the user to correct or confirm the unknown project in ``form``."""
     values = {"title": _("Share image"), "image": image, "form": form}
     return TemplateResponse(
         request, "admin/images/image/share.html", context(request, **values)

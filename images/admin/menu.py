@@ -1,4 +1,4 @@
-"""The menu in the header of the admin, and the page "System" with everything that is not in it."""
+"""The menu in the header of the admin, and the page "System" with the models that it leaves out."""
 
 from __future__ import annotations
 
@@ -94,7 +94,11 @@ def _models(apps: Iterable[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _url(name: str, urls: dict[str, str]) -> str:
-    """Return the URL of an entry; an empty text if the user cannot open its page."""
+    """Return the URL of a menu entry; an empty text if the user cannot open its page.
+
+    ``name`` is the label of a model, such as ``images.Image``, or the name of a URL. ``urls`` are
+    the URLs of the models that the user can see, by label.
+    """
     if "." in name:
         return urls.get(name, "")
     return reverse(f"admin:{name}") if "images.Image" in urls else ""
@@ -103,7 +107,11 @@ def _url(name: str, urls: dict[str, str]) -> str:
 def _described(
     models: dict[str, dict[str, Any]], sentences: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the models of a group that the user can see, and take them out of ``models``."""
+    """Yield the models of a group, each with its sentence, and remove them from ``models``.
+
+    ``models`` are the models that the user can see, by label; ``sentences`` describe the models of
+    the group, by label.
+    """
     for name, sentence in sentences.items():
         if name in models:
             yield models.pop(name) | {"sentence": sentence}

@@ -57,7 +57,10 @@ class NamespaceForm(ServiceForm):
             self.initial["content"] = content
 
     def clean_content(self) -> dict[str, Any]:
-        """Return the content, without a check of its parts. Raises ValidationError for unknown ones."""
+        """Return the content of the namespace, whose parts are checked when it is saved.
+
+        Raises ValidationError if the content is not a JSON object, or has an unknown part.
+        """
         content = self.cleaned_data["content"] or {}
         if isinstance(content, dict) and set(content) <= set(CONTENT):
             return content

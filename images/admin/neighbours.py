@@ -28,17 +28,17 @@ class Neighbours(NamedTuple):
 
 
 class _Unread(ImageList):
-    """A list of which nothing is read from the database."""
+    """The list of images, of which only the query is used: it reads no rows from the database."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read nothing."""
+        """Do nothing, so that no rows are read from the database."""
 
 
 def of(request: HttpRequest, image: Image) -> Neighbours:
-    """Return the neighbours of an image in the list that the request names. At most one query.
+    """Return an image's neighbours in the list that the request's URL names. At most one query.
 
-    An image that has left the list, such as one that was deleted, keeps the neighbours of its
-    position.
+    An image that is no longer in the list, for example because it was deleted, keeps the neighbours
+    of its position. Empty if the URL names no list.
     """
     filters = request.GET.get(list_state.FILTERS)
     if filters is None:
@@ -68,7 +68,10 @@ def of(request: HttpRequest, image: Image) -> Neighbours:
 
 
 def _images(request: HttpRequest, filters: str) -> QuerySet[Image] | None:
-    """Return the images of the list with these filters, in its order; None for invalid filters."""
+    """Return the query for the images of a list, in its order; None for invalid filters.
+
+    ``filters`` is the query of the list's URL.
+    """
     parameters = QueryDict(filters)
     text = "".join(
         part for name, values in parameters.lists() for part in (name, *values)

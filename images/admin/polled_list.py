@@ -1,4 +1,4 @@
-"""The base of the admin's lists of work, whose pages reload when the work changes."""
+"""The base classes of the lists of transfers and of jobs, whose pages reload after a change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PolledList(ChangeList):
 
 
 class PolledAdmin(ReadOnlyAdmin):
-    """The base of the admin pages with a list of work, which is begun and cancelled on other pages."""
+    """The base class of the admin pages of transfers and jobs, which have no form to edit them."""
 
     empty: ClassVar[Any]  # shown instead of an empty list; translated when it is shown
 
@@ -45,7 +45,7 @@ class PolledAdmin(ReadOnlyAdmin):
     change_list_template = "admin/images/polled/list.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can view images: this work needs no permission of its own."""
+        """Return whether the user can view images, and so also transfers and jobs."""
         return may(request, "images.view_image")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PolledList]:
@@ -55,6 +55,6 @@ class PolledAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the list."""
+        """Show the list; if it is empty, show the text ``self.empty``."""
         empty = {"empty": self.empty}
         return super().changelist_view(request, empty | (extra_context or {}))

@@ -43,7 +43,7 @@ class ProjectList(ChangeList):
 
     @property
     def others(self) -> list[dict[str, Any]]:
-        """The largest projects that are unknown here, for example because Keystone manages them."""
+        """The largest projects, by their images, that are managed elsewhere, as in Keystone."""
         rows = overview.statistics().get("projects", [])
         ids = [row["project"] for row in rows if row["project"]]
         known = set(Project.objects.filter(pk__in=ids).values_list("pk", flat=True))

@@ -38,7 +38,7 @@ class LimitField(forms.Field):
         self.name = name
 
     def prepare_value(self, value: Any) -> Any:
-        """Return the text of a limit."""
+        """Return the text that the form shows for a limit."""
         return shown(self.name, value) if isinstance(value, int) else value
 
     def to_python(self, value: Any) -> Any:

@@ -81,7 +81,7 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool
     ) -> None:
-        """Save the limit of the project."""
+        """Save a new limit of a project, or the changed value of an existing limit."""
         limits.set_own(obj.project, {obj.name: obj.value})
         obj.pk = QuotaLimit.objects.get(project=obj.project, name=obj.name).pk
 

@@ -22,7 +22,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_max_show_all = 0
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the service adds the rows, as something happens or is requested."""
+        """Return False: only the service adds rows, for example when a job is requested."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -30,5 +30,5 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: what has happened stays listed."""
+        """Return False: the rows are records, which users cannot delete."""
         return False

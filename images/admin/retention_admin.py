@@ -103,7 +103,7 @@ class RetentionPolicyAdmin(ServiceAdmin):
 
     @admin.display(description=_("schedule"))
     def schedule_shown(self, policy: RetentionPolicy) -> str:
-        """Return the schedule of the policy, or – if there is none."""
+        """Return the schedule of the policy; a dash if there is none."""
         return policy.schedule or "–"
 
     @admin.display(description=_("next run"))

@@ -41,7 +41,10 @@ class RunReasonForm(ReasonForm):
 
 
 class RunForm(RunReasonForm):
-    """The form that runs what a preview has shown."""
+    """The form below a preview of a retention policy that starts the previewed run.
+
+    ``preview`` is the token of the preview; ``force`` allows more images than the policy's limit.
+    """
 
     preview = forms.CharField(widget=forms.HiddenInput, max_length=64)
     force = forms.BooleanField(
@@ -178,7 +181,7 @@ def _result(run: RetentionRun, row: RetentionDecision) -> str:
 
 
 def _live(run: RetentionRun) -> dict[str, Any]:
-    """Return what the page of a run polls while one of its jobs waits or runs."""
+    """Return the state and the progress of a run's open job, which the page of the run polls."""
     jobs = [job for job in (run.job, run.undo_job) if job is not None and job.is_open]
     running = [
         formatting.job_bar(job) for job in jobs if job.status == JobStatus.RUNNING

@@ -39,8 +39,8 @@ def matching(
 ) -> QuerySet[Image]:
     """Return those of ``images`` that match a search text, for the user of the request.
 
-    Images without a matching text match by the name of their project, too. A few queries, whose
-    number depends on the text only.
+    A word of the text can also match the name of the project that owns the image. A few queries,
+    whose number depends on the text only.
     """
     return search.matching(images, text, get_caller(request), owners_named)
 
@@ -90,7 +90,10 @@ def _sections(request: HttpRequest, text: str) -> Iterator[dict[str, Any]]:
 
 
 def _found(request: HttpRequest, model: type[Model], text: str) -> list[Any]:
-    """Return the first 11 objects of a model that match, as the list of the model finds them."""
+    """Return the first 11 objects of a model that match a text, by the search of the model's list.
+
+    Deleted images are left out.
+    """
     model_admin = admin.site.get_model_admin(model)
     rows = model_admin.get_queryset(request)
     if model is Image:

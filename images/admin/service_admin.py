@@ -1,4 +1,4 @@
-"""The base of the admin pages of objects that a ``ServiceForm`` creates and changes."""
+"""The base class of admin pages whose form, a ``ServiceForm``, creates and changes the objects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from images.admin.actions import get_caller, may
 
 
 class ServiceAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """Admin pages of objects that the service creates and changes for the user.
+    """The base class of admin pages of objects that a ``ServiceForm`` creates and changes.
 
-    Whoever can view images can view the objects. A page of its own deletes an object, after a look
-    at what it stands for.
+    All users who can view images can view these objects. Objects are deleted on pages of their own,
+    not on Django's, after a page has shown the consequences.
     """
 
     actions = None
@@ -24,13 +24,13 @@ class ServiceAdmin(ModelAdmin):  # type: ignore[type-arg]
         return may(request, "images.view_image")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: the page of an object has a button of its own."""
+        """Return False, so that Django shows no button to delete: the page has another one."""
         return False
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the class of the form, which knows the user as ``caller``."""
+        """Return the class of the form; its attribute ``caller`` is the signed-in user."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.caller = get_caller(request)
         return form
@@ -38,5 +38,5 @@ class ServiceAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Name the object that the form has created or changed."""
+        """Give ``obj`` the primary key of the object that the form has saved; save nothing."""
         obj.pk = form.saved.pk

@@ -1,4 +1,4 @@
-"""The base of the model forms whose values the service checks and saves, and JSON in such forms."""
+"""The base class of model forms that save their objects themselves, and a form field for JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class JsonField(forms.JSONField):
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A model form that creates or changes its object by the service, as it is validated.
+    """A model form whose validation also saves the object, with the same functions as the API.
 
     Each field also sends the value that the page showed first. So only fields that the user has
     changed are saved, even if another request has changed the object in the meantime.
@@ -46,9 +46,9 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
             field.show_hidden_initial = not self.is_new
 
     def full_clean(self) -> None:
-        """Check the values; if they are valid, create or change the object as ``self.saved``.
+        """Validate the values; if they are valid, create or change the object as ``self.saved``.
 
-        The service checks most values as it saves them, so a refusal becomes an error of the form.
+        Some values are checked only as the object is saved; a refusal becomes an error of the form.
         """
         super().full_clean()
         if not self.is_bound or self.errors:
@@ -59,7 +59,10 @@ class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(None, str(error))
 
     def save_values(self) -> Model:
-        """Create or change the object by the service, and return it. Raises ImageError."""
+        """Create or change the object, and return it; subclasses define how.
+
+        Raises ImageError if a value is refused.
+        """
         raise NotImplementedError
 
     @property

@@ -18,7 +18,10 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """A form in which the user gives a reason for an action; ``recorded`` says what records it."""
+    """A form in which the user gives the reason for an action.
+
+    ``recorded`` is a sentence that says where the reason is recorded.
+    """
 
     recorded: ClassVar[Any] = gettext_lazy("Recorded in the image's history.")
 

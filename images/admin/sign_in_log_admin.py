@@ -59,15 +59,15 @@ METHODS: Final[Mapping[str, Any]] = {
 
 
 def label(verb: str) -> str:
-    """Return what has happened, as text, such as "Signed in to the admin"."""
+    """Return a text for the verb of a sign-in event, such as "Signed in to the admin"."""
     return str(LABELS.get(verb, verb))
 
 
 def load(events: Iterable[SignInEvent]) -> list[SignInEvent]:
-    """Return the events with what pages show of them. Two queries for any number of events.
+    """Return the events, with further attributes for pages. Two queries for any number of events.
 
-    Each event gets the attributes ``label``, ``facts`` (text), ``ago`` (HTML), and ``user_url``:
-    the page of its user, empty if there is no such user any more.
+    The attributes are ``label``, ``facts`` (text), ``ago`` (HTML), and ``user_url``: the URL of the
+    page of the event's user, empty if that user no longer exists.
     """
     events = list(events)
     users = get_user_model().objects.filter(username__in={it.user for it in events})
@@ -87,7 +87,10 @@ def load(events: Iterable[SignInEvent]) -> list[SignInEvent]:
 
 
 def _facts(event: SignInEvent, projects: Mapping[str, str]) -> str:
-    """Return what the log knows of an event besides its kind, its user and its client."""
+    """Return the details of an event as text: method, role, project, groups, issuer and reason.
+
+    ``projects`` are the names of projects, by id.
+    """
     detail = event.detail
     facts = [
         str(METHODS.get(detail.get("method", ""), detail.get("method", ""))),
@@ -176,7 +179,7 @@ class SignInEventAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the log; with the query parameter ``user`` that of one user."""
+        """Show the sign-in log; with the query parameter ``user`` only the events of this user."""
         title = {}
         if user := request.GET.get("user"):
             title["title"] = gettext("Sign-in log of %(user)s") % {"user": user}
@@ -189,7 +192,7 @@ class SignInEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("event"))
     def what(self, event: Any) -> str:
-        """Return what has happened."""
+        """Return the kind of the event as text, such as "Signed in to the admin"."""
         return str(event.label)
 
     @admin.display(description=_("user"))
@@ -201,12 +204,12 @@ class SignInEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("client address"))
     def client(self, event: Any) -> str:
-        """Return the address of the client, or what else the event comes from."""
+        """Return the client's address, or the source of the event in a word, such as "console"."""
         return str(event.source)
 
     @admin.display(description=_("details"))
     def facts(self, event: Any) -> str:
-        """Return the method, project, role and reason."""
+        """Return the details of the event, such as method, project, role and reason, as text."""
         return str(event.facts)
 
 

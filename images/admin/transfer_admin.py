@@ -104,7 +104,11 @@ class TransferAdmin(PolledAdmin):
         return [*lists, path("live/", view, name="images_transfer_live")]
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns, those for users who can cancel or import only for them."""
+        """Return the names of the columns of the list that the user can see.
+
+        Only users who can cancel transfers see the last column, with the action, and only users who
+        can import data see the URL of a transfer's data.
+        """
         importing = may(request, transfer_views.IMPORTING)
         cancelling = may(request, ACTIONS["fail"].permission)
         columns = [
@@ -174,9 +178,10 @@ class TransferAdmin(PolledAdmin):
 
     @admin.display(description=_("action"))
     def steps(self, transfer: Transfer) -> SafeString | str:
-        """Return a button that repeats a failed web download, or a link that cancels the transfer.
+        """Return HTML to repeat a failed web download, or else a link that cancels the transfer.
 
-        The button is part of the form of the list. A URL with a query must be entered again.
+        A button of the list's form repeats the download. If its URL has a query, which is not kept,
+        a link leads to the form in which the user enters the URL again.
         """
         can_repeat = transfer_views.can_retry(transfer)
         if not can_repeat or transfer.image.status != Status.QUEUED:

@@ -31,9 +31,9 @@ class Step(NamedTuple):
 
 
 def waiting(request: HttpRequest, newest: Sequence[Transfer]) -> str:
-    """Return a sentence about the transfer that waits for a worker; empty if none waits.
+    """Return a sentence about an image's transfer that waits for a worker; empty if none waits.
 
-    ``newest`` are the newest transfers of an image, newest first. Up to two queries.
+    ``newest`` are the newest transfers of the image, newest first. Up to two queries.
     """
     transfer = next((it for it in newest if it.status == TransferStatus.WAITING), None)
     if transfer is None:
@@ -67,8 +67,8 @@ def failure(
 ) -> dict[str, Any] | None:
     """Return the failure of an image's last transfer, and the steps that help, for its page.
 
-    ``newest`` are the newest transfers of the image, newest first. None if one is open, the last one
-    succeeded, or there is none. No queries.
+    ``newest`` are the newest transfers of the image, newest first. None if a transfer is open, if
+    the last transfer has not failed, or if there is no transfer. No queries.
     """
     ended = [it for it in newest if it.ended_at]
     last = max(ended, key=attrgetter("ended_at"), default=None)

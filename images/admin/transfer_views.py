@@ -130,7 +130,10 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def _earlier(request: HttpRequest, image: Image) -> dict[str, Any]:
-    """Return the values of the failed web download that the query names, for the import form."""
+    """Return initial values for the import form: those of a failed web download of the image.
+
+    The query parameter ``transfer`` is the id of this web download. Empty if there is none.
+    """
     transfer_id = parse_uuid(request.GET.get("transfer", ""))
     failed = image.transfers.filter(pk=transfer_id).first() if transfer_id else None
     return values_of(failed) if failed and can_retry(failed) else {}

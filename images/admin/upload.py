@@ -59,12 +59,12 @@ def kept_for() -> str:
 
 
 def state(image: Image, upload: Transfer | None) -> dict[str, Any]:
-    """Return what every tab with the upload page of an image shows of its upload.
+    """Return the state of an image's upload, which every open upload page of the image shows.
 
     ``phase`` is ``sending`` if a request is sending data now, from whichever tab or computer,
     ``stopped`` if none is, ``importing`` once all data has arrived, and empty without an open
-    upload. ``offset`` is the number of stored bytes of ``length``, ``sha256`` is the digest that the
-    file must have, if the client has stated it.
+    upload. ``offset`` is the number of stored bytes of ``length``, ``sha256`` is the digest that
+    the file must have, if the client has stated it.
     """
     document: dict[str, Any] = {
         "status": image.status,

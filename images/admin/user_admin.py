@@ -51,7 +51,7 @@ class AccessFilter(SimpleListFilter):
     parameter_name = "access"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices: none, each group, and superuser."""
+        """Return the choices "none", each group, and "superuser", as (value, label)."""
         groups = Group.objects.order_by("name").values_list("pk", "name")
         return [
             (admin_access.NONE, _("none")),
@@ -187,7 +187,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the class of the form, with rights only where they can be changed."""
+        """Return the class of the form, without fields for admin access that are not shown."""
         form = super().get_form(request, obj, change=change, **kwargs)
         shown = flatten_fieldsets(self.get_fieldsets(request, obj))
         for name in {"access", "user_permissions"} - set(shown):
@@ -257,7 +257,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
-        """Show the form, and for a user that exists also locks, sign-ins and where rights come from."""
+        """Show the form, and for an existing user locks, sign-in events and external accounts."""
         user = context.get("original")
         if user is not None:
             context |= self._page(request, user)

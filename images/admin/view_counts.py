@@ -1,4 +1,4 @@
-"""The numbers of images in the views of the list, all of them in one statement."""
+"""The numbers of images in the saved views of the image list, all counted by one SQL statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ COUNTED: Final = 1_000  # images of each view; of longer ones the page says "1,0
 
 
 def count(querysets: Mapping[str, QuerySet[Image]]) -> dict[str, int]:
-    """Return the number of images in each query, by its name, at most COUNTED + 1. One statement."""
+    """Return the number of images in each query, by the same names. One SQL statement.
+
+    A number greater than 1,000 (COUNTED) is returned as 1,001.
+    """
     counts = dict.fromkeys(querysets, 0)
     names, parts, params = [], [], list[Any]()
     for name, images in querysets.items():
