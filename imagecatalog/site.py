@@ -136,7 +136,7 @@ class CatalogueSite(AdminSite):
     def logout(
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
-        """Sign the user out by a POST; show a page with the button for it otherwise."""
+        """Sign the user out by a POST; for a GET show a page with the button that signs out."""
         if request.method == "POST":
             return super().logout(request, extra_context)
         context = self.each_context(request) | {"title": _("Log out")}

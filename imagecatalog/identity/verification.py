@@ -93,7 +93,7 @@ def hashing_slot(
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """A context manager that counts the thread as one that waits for hashing.
+    """A context manager that counts this thread among those that wait to hash a secret.
 
     Raises TooManyAttempts if too many threads wait already.
     """

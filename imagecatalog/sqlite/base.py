@@ -11,7 +11,7 @@ from django.db.backends.sqlite3 import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's SQLite backend, which never creates a database file, and notices if it is replaced.
+    """Django's SQLite backend, which never creates a database file, and notices a replaced file.
 
     Otherwise SQLite would continue to write into the file that was removed or replaced, and all
     changes would be lost.

@@ -1,4 +1,4 @@
-"""The page of a bulk change: a draft with its preview, which becomes a report once it is started."""
+"""The page of a bulk change: the preview of a draft, and the report once the change has started."""
 
 from __future__ import annotations
 

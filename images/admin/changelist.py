@@ -221,7 +221,7 @@ class ImageList(ChangeList):
 
     @property
     def kept_names(self) -> list[tuple[str, str]]:
-        """The parameters of the URL for which the form of the filters shows no field: (name, value)."""
+        """The parameters of the URL that the filter form keeps as hidden fields: (name, value)."""
         return self._given("view", "bulk", ORDER_VAR)
 
     def _given(self, *names: str) -> list[tuple[str, str]]:

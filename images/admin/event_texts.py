@@ -57,7 +57,7 @@ LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def label(kind: str, verb: str) -> str:
-    """Return the name of a verb; ``kind`` is ``image`` or ``family``."""
+    """Return the name of an event's verb as pages show it; ``kind`` is ``image`` or ``family``."""
     named = LABELS[kind].get(verb)
     return str(named) if named else verb.replace("_", " ").capitalize()
 

@@ -54,7 +54,7 @@ def _policies() -> list[tuple[str, Any]]:
 
 
 class FamilyForm(ServiceForm):
-    """The form with the values of a family."""
+    """The form that creates or changes a family."""
 
     caller: Caller
 

@@ -99,7 +99,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 def save(request: HttpRequest) -> HttpResponse:
-    """Save the query of the list under a name, or remove a saved one; redirect to the list."""
+    """Save the query of the list as a filter, or remove a saved filter; redirect to the list."""
     require(request)
     query = _query(request)
     own = SavedFilter.objects.filter(user=request.user.pk)

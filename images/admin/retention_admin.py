@@ -21,7 +21,7 @@ LISTED_RUNS = 20
 
 
 class RetentionPolicyForm(ServiceForm):
-    """The form with the values of a retention policy."""
+    """The form that creates or changes a retention policy."""
 
     caller: Caller
 
