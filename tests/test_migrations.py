@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -16,9 +16,11 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Index
 
 from images import lifecycle
 from images.access import Caller
+from images.concurrent_indexes import AddIndexConcurrently
 from images.management import schema
 from images.models import PublishedIndex, Transfer, TransferKind, TransferTarget
 
@@ -56,6 +58,79 @@ def test_the_previous_release_can_use_the_tables(app: str) -> None:
 
     assert not removals, "remove it one release after the last one that uses it"
     assert not required, "it does not know this column, which needs a db_default"
+
+
+BUILD_INDEXES = (migrations.AddIndex, migrations.AddConstraint)
+SHORT = {("0021_tasks", "transfer")}  # the values of the new unique column are all NULL
+
+
+def locking_indexes(migration: migrations.Migration) -> Iterator[tuple[str, str]]:
+    """The tables that a migration indexes while nobody can write into them: (migration, model)."""
+    new = {
+        operation.name_lower
+        for operation in migration.operations
+        if isinstance(operation, migrations.CreateModel)
+    }
+    for operation in migration.operations:
+        model = getattr(operation, "model_name", "").lower()
+        beside = isinstance(operation, AddIndexConcurrently) and not migration.atomic
+        if model and model not in new and not beside and builds_index(operation):
+            yield migration.name, model
+
+
+def builds_index(operation: Operation) -> bool:
+    if isinstance(operation, AddField):  # a changed field can have had its index before
+        return bool(operation.field.db_index or operation.field.unique)
+    return isinstance(operation, BUILD_INDEXES)
+
+
+def test_tables_in_use_are_indexed_while_others_write_into_them() -> None:
+    found = {
+        entry
+        for (app, name), migration in MigrationLoader(None).disk_migrations.items()
+        if name > RELEASED.get(app, "9999")
+        for entry in locking_indexes(migration)
+    }
+
+    assert found == SHORT, "use AddIndexConcurrently, in a migration that is not atomic"
+
+
+@pytest.mark.parametrize(("atomic", "is_found"), [(True, True), (False, False)])
+def test_the_check_finds_an_index_that_locks_its_table(
+    atomic: bool, is_found: bool
+) -> None:
+    migration = migrations.Migration("0099_test", "images")
+    migration.atomic = atomic
+    migration.operations = [AddIndexConcurrently("image", Index("name", name="i"))]
+
+    assert bool([*locking_indexes(migration)]) is is_found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_is_added_once_and_anew_after_an_interruption() -> None:
+    state = MigrationLoader(None).project_state()
+    operation = AddIndexConcurrently("job", Index("worker", name="of_worker"))
+
+    def apply(method: Callable[..., None]) -> None:
+        with connection.schema_editor(atomic=False) as editor:
+            method("images", editor, state, state)
+
+    for _ in range(2):
+        apply(operation.database_forwards)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE pg_index SET indisvalid = false"
+                " WHERE indexrelid = 'of_worker'::regclass"
+            )
+        apply(operation.database_forwards)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT indisvalid FROM pg_index"
+                " WHERE indexrelid = 'of_worker'::regclass"
+            )
+            assert cursor.fetchone() == (True,)
+    apply(operation.database_backwards)
 
 
 def test_the_previous_release_deletes_no_row_that_a_new_table_refers_to() -> None:

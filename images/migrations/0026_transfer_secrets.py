@@ -36,11 +36,5 @@ class Migration(migrations.Migration):
                 blank=True, help_text="URL of a web download, without its query"
             ),
         ),
-        migrations.AddIndex(
-            model_name="transfer",
-            index=models.Index(
-                "id", condition=~models.Q(secret=""), name="transfer_secret"
-            ),
-        ),
         migrations.RunPython(mask, migrations.RunPython.noop),
     ]

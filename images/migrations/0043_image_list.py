@@ -1,4 +1,4 @@
-"""Saved filters and columns of the list of images, and an index of the unverified copies."""
+"""Saved filters and columns of the list of images."""
 
 from typing import Any
 
@@ -68,13 +68,5 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="imagelocation",
-            index=models.Index(
-                condition=models.Q(("status", "active"), ("verified_at", None)),
-                fields=["verified_at", "image"],
-                name="location_unverified",
-            ),
         ),
     ]

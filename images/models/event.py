@@ -36,6 +36,10 @@ class Event(models.Model):
             models.Index(fields=["at", "id"], name="event_newest"),
             models.Index(fields=["actor", "at", "id"], name="event_actor_newest"),
             models.Index(fields=["project", "at", "id"], name="event_project_newest"),
+            models.Index(fields=["verb", "at", "id"], name="event_verb_newest"),
+            models.Index(
+                fields=["request_id", "at", "id"], name="event_request_newest"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,10 @@
 from django.db import migrations, models
 
+from images.concurrent_indexes import AddIndexConcurrently
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('identity', '0007_second_factor'),
@@ -12,7 +15,7 @@ class Migration(migrations.Migration):
             name='signinevent',
             options={'ordering': ['-id'], 'verbose_name': 'sign-in event', 'verbose_name_plural': 'sign-in log'},
         ),
-        migrations.AddIndex(
+        AddIndexConcurrently(
             model_name='signinevent',
             index=models.Index(fields=['user', '-id'], name='sign_in_event_of_user'),
         ),
