@@ -24,7 +24,8 @@ from images.transfers.workers import this_worker
 
 log = logging.getLogger(__name__)
 
-MOST_FAILURES: Final = 5  # failed attempts, after which a job is not tried again
+# Failed attempts without progress, after which a job is not tried again.
+MOST_FAILURES: Final = 5
 FIRST_DELAY: Final = timedelta(seconds=15)  # after a temporary failure, as of a store
 
 CANCELLED: Final = "cancelled"  # error codes
@@ -105,16 +106,18 @@ def announce_end(job: Job, status: JobStatus, message: str) -> None:
 def give_back(job: Job, error: errors.ImageError, *, failed: bool) -> bool:
     """Let a running job wait again, after the attempt of ``job`` was ended by ``error``.
 
-    ``failed`` says that the attempt counts as a failure; after MOST_FAILURES of them the job ends
-    as failed. If somebody has asked to cancel the job, it ends as cancelled. If another job of the
+    ``failed`` says that the attempt counts as a failure; after MOST_FAILURES of them, none of which
+    came further than those before it, the job ends as failed. If somebody has asked to cancel the job, it ends as cancelled. If another job of the
     same kind and key waits already, that one does the work, and this one ends as cancelled. Returns
     False if this attempt no longer has the job.
     """
     if held(job).filter(cancel_requested_at__isnull=False).exists():
         return end(job, JobStatus.CANCELLED)
-    failures = job.failed_attempts + failed
+    furthest, failures = job.progress_furthest, job.failed_attempts + failed
+    if failed and job.progress_done > furthest:
+        furthest, failures = job.progress_done, 1
     if failures >= MOST_FAILURES:
-        message = f"{error} The job was tried {failures} times."
+        message = f"{error} The job was tried {failures} times without progress."
         return end(job, JobStatus.FAILED, error.code, message)
     is_delayed = failed and not isinstance(error, errors.LeaseExpired)
     delay = backoff.delay(FIRST_DELAY, failures - 1) if is_delayed else timedelta()
@@ -122,6 +125,7 @@ def give_back(job: Job, error: errors.ImageError, *, failed: bool) -> bool:
         "status": JobStatus.WAITING,
         "not_before": timezone.now() + delay,
         "failed_attempts": failures,
+        "progress_furthest": furthest,
         "worker": "",
         "error_code": error.code,
         "error": str(error),

@@ -16,9 +16,13 @@ from images.models.image import Image
 class BulkChangeQuerySet(models.QuerySet["BulkChange"]):
     """Filters that select bulk changes."""
 
+    def kept(self) -> Self:
+        """Select the bulk changes that are not being removed."""
+        return self.filter(discarded=False)
+
     def drafts(self) -> Self:
         """Select the bulk changes that nobody has confirmed: they have changed nothing."""
-        return self.filter(requested_at=None)
+        return self.kept().filter(requested_at=None)
 
 
 class BulkChange(models.Model):
@@ -39,6 +43,10 @@ class BulkChange(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     requested_at = models.DateTimeField(null=True)  # NULL: a draft
     finished_at = models.DateTimeField(null=True)
+    # The id of the bulk change that this one undoes; that one can be removed first.
+    undoes = models.UUIDField(null=True)
+    # It cannot be started or continued any more: its rows are being removed, a batch at a time.
+    discarded = models.BooleanField(default=False, db_default=False)
     # Without a constraint: the previous release removes old jobs.
     job = models.ForeignKey(
         "Job", models.SET_NULL, null=True, related_name="+", db_constraint=False
@@ -96,6 +104,8 @@ class BulkRow(models.Model):
         db_default=BulkResult.PLANNED,
     )
     error = models.TextField(blank=True, default="", db_default="")
+    # The values that an edit has changed, or that its undo is to change back: see bulk.edits.
+    changed = models.JSONField(null=True)
 
     class Meta:
         default_permissions = ()

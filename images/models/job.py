@@ -76,8 +76,11 @@ class Job(models.Model):
     # The name of the process.
     worker = models.CharField(_("worker"), max_length=255, blank=True, db_default="")
     attempts = models.PositiveIntegerField(_("attempts"), default=0, db_default=0)
-    # Attempts that ended because their worker died or a store failed.
+    # Attempts that ended because their worker died or a store failed, since one of them last came
+    # further than all before it.
     failed_attempts = models.PositiveIntegerField(default=0, db_default=0)
+    # The progress of the failed attempt that came furthest.
+    progress_furthest = models.BigIntegerField(default=0, db_default=0)
     cancel_requested_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=32, blank=True, db_default="")
     error = models.TextField(_("error"), blank=True, db_default="")  # for users

@@ -190,7 +190,48 @@ def test_after_a_failure_that_passes_a_job_waits_longer_each_time_but_not_foreve
 
     assert delays == [15, 30, 60, 120]
     assert (ended.status, ended.error_code) == ("failed", "store-error")
-    assert "The job was tried 5 times." in ended.error
+    assert "The job was tried 5 times without progress." in ended.error
+
+
+def test_failures_count_from_the_attempt_that_came_furthest(
+    work: Be, member: Caller
+) -> None:
+    job = job_queue.request("test", member)
+
+    def outcome_of(done: int) -> str:
+        """The status of the job after an attempt that fails with ``done`` steps done."""
+
+        def fail(running: RunningJob) -> None:
+            running.progress(done, 100)
+            raise errors.StoreError("The store is away.")
+
+        work(fail)
+        Job.objects.update(not_before=None)
+        return carry_out(job).status
+
+    # From 1 to 20 each comes further than all before; afterwards none does.
+    assert {outcome_of(done) for done in range(1, 21)} == {"waiting"}
+    assert [outcome_of(done) for done in (20, 5, 20, 19)] == [
+        "waiting",
+        "waiting",
+        "waiting",
+        "failed",
+    ]
+
+
+def test_a_worker_that_dies_after_progress_does_not_count_as_another_failure(
+    member: Caller,
+) -> None:
+    job = job_queue.request("test", member)
+    for done in range(1, 2 * leases.MOST_FAILURES):
+        again = read(job)
+        assert leases.claim(again, "steps")
+        RunningJob(again).progress(done)
+        Job.objects.filter(pk=job.pk).update(progress_done=done)
+        silence(job)
+        leases.take_up_dead()
+
+    assert (read(job).status, read(job).failed_attempts) == ("waiting", 1)
 
 
 # Workers that end
