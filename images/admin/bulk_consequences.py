@@ -10,8 +10,9 @@ from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import ngettext
 
 from images.admin import formatting
-from images.admin.actions import Action, conditions
+from images.admin.actions import Action
 from images.admin.consequences import restorable_until
+from images.bulk.trash_room import Overflow
 from images.models import READABLE_STATUSES, Image, Transfer
 
 
@@ -27,11 +28,17 @@ class Total(NamedTuple):
         return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
 
 
-def before(action: Action, images: QuerySet[Image]) -> str:
-    """Return sentences, one per line, on what an action will do to those images that it changes."""
-    images = _possible(action, images)
+def before(action: Action, images: QuerySet[Image], no_room: Overflow) -> str:
+    """Return sentences, one per line, on what an action will do to those images that it changes.
+
+    ``images`` are those for which it is possible; a deletion refuses the images ``no_room``.
+    """
     total = _total(images)
-    return "\n".join(_BEFORE[action.verb](images, total) if total.images else [])
+    if action.verb == "delete":
+        sentences = _delete(images, total, no_room)
+    else:
+        sentences = _BEFORE[action.verb](images, total)
+    return "\n".join(sentences if total.images else [])
 
 
 def deleted_size(action: Action, images: QuerySet[Image]) -> int:
@@ -39,11 +46,7 @@ def deleted_size(action: Action, images: QuerySet[Image]) -> int:
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
-    return _total(_possible(action, images)).size
-
-
-def _possible(action: Action, images: QuerySet[Image]) -> QuerySet[Image]:
-    return images.filter(*(condition for condition, _reason in conditions(action)))
+    return _total(images).size
 
 
 def _total(images: QuerySet[Image]) -> Total:
@@ -87,11 +90,14 @@ def _restore(images: QuerySet[Image], total: Total) -> list[str]:
     return [sentence % total.words]
 
 
-def _delete(images: QuerySet[Image], total: Total) -> list[str]:
+def _delete(images: QuerySet[Image], total: Total, no_room: Overflow) -> list[str]:
     if not settings.IMAGECATALOG_DELAYED_DELETE:
         return [*_scrub(images, total), *_cancelled(images)]
     with_data = _total(images.filter(status__in=READABLE_STATUSES))
     without_data = total.images - with_data.images
+    with_data = Total(
+        with_data.images - no_room.images.total(), with_data.size - no_room.size
+    )
     sentences = []
     if with_data.images:
         sentence = ngettext(
@@ -155,6 +161,5 @@ _BEFORE: Mapping[str, Callable[[QuerySet[Image], Total], list[str]]] = {
     "reactivate": _reactivate,
     "fail": _cancel,
     "restore": _restore,
-    "delete": _delete,
     "scrub": _scrub,
 }

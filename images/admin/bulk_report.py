@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from images import units
 from images.admin import formatting, polling
-from images.admin.actions import ACTIONS, UNDO, may
-from images.admin.bulk_texts import edit_lines, label
+from images.admin.actions import may
+from images.admin.bulk_texts import UNDO, edit_lines, label, permission
 from images.admin.job_admin import CANCEL
 from images.admin.shortcuts import context
-from images.bulk import acting
+from images.bulk import acting, drafts
 from images.bulk.edits import Edit
 from images.models import BulkChange, BulkResult, BulkRow, Image, JobStatus, positions
 
@@ -29,8 +29,9 @@ def page(request: HttpRequest, change: BulkChange) -> HttpResponse:
     result = request.GET.get("result", refused)
     rows, following = _rows(change, result, request.GET.get("after", ""))
     job, is_open = change.job, change.is_open
-    undo = ACTIONS.get(UNDO.get(change.verb, ""))
-    has_undo = undo is not None and may(request, undo.permission)
+    undo = UNDO.get(change.verb)
+    has_undo = undo is not None and may(request, permission(undo))
+    can_go_on = drafts.can_go_on(change) and BulkResult.PLANNED in counts
     return TemplateResponse(
         request,
         "admin/images/image/report.html",
@@ -49,6 +50,7 @@ def page(request: HttpRequest, change: BulkChange) -> HttpResponse:
             error=job.error if job is not None and not is_open else "",
             state=polling.state([job] if job is not None else []),
             can_cancel=is_open and may(request, CANCEL),
+            can_go_on=can_go_on and may(request, permission(change.verb)),
             can_undo=has_undo and BulkResult.DONE in counts and not is_open,
             tabs=_tabs(counts, result),
             rows=rows,

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
+from images.admin import actions
 from images.admin.actions import ACTIONS
 from images.admin.changelist import project_names
-from images.bulk.edits import EDIT, Edit
+from images.bulk.edits import EDIT, EDITS, UNDO_EDIT, Edit
+
+EDIT_PERMISSION: Final = "images.change_image"
+UNDO: Final[Mapping[str, str]] = {
+    **actions.UNDO,
+    EDIT: UNDO_EDIT,
+}  # verb -> what undoes it
+
+
+def permission(verb: str) -> str:
+    """Return the Django permission that a bulk change with this verb needs."""
+    return EDIT_PERMISSION if verb in EDITS else ACTIONS[verb].permission
 
 
 def label(verb: str) -> str:
     """Return the name of a verb as pages show it; the verb itself if this release has no such verb."""
     if verb == EDIT:
         return _("Edit")
+    if verb == UNDO_EDIT:
+        return _("Undo of an edit")
     return str(ACTIONS[verb].label) if verb in ACTIONS else verb
 
 

@@ -16,14 +16,15 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, job_queue, logs, pause
 from images.admin import bulk_consequences, bulk_report, formatting
-from images.admin.actions import ACTIONS, UNDO, get_caller, may, require
+from images.admin.actions import ACTIONS, get_caller, may, require
 from images.admin.bulk_edit_form import EditForm
-from images.admin.bulk_preview import preview, selected
-from images.admin.bulk_texts import edit_lines, label
+from images.admin.bulk_preview import Preview, possible, preview, selected
+from images.admin.bulk_texts import UNDO, edit_lines, label, permission
 from images.admin.changelist import prefetch
 from images.admin.job_admin import CANCEL
 from images.admin.shortcuts import ReasonForm, add_outcome, context, try_verb
 from images.bulk import drafts
+from images.bulk.drafts import digest
 from images.bulk.edits import EDIT, Edit
 from images.jobs import kinds
 from images.models import BulkChange, Image
@@ -32,18 +33,12 @@ from images.models import BulkChange, Image
 # seconds. A background worker changes the others.
 AT_ONCE: Final = 200
 SECONDS: Final = 3.0
-EDIT_PERMISSION: Final = "images.change_image"
 
 
 class BulkReasonForm(ReasonForm):
     """The form for the reason of a bulk change."""
 
     recorded = gettext_lazy("Recorded in the histories of the images.")
-
-
-def permission(verb: str) -> str:
-    """Return the Django permission that a bulk change with this verb needs."""
-    return EDIT_PERMISSION if verb == EDIT else ACTIONS[verb].permission
 
 
 def start(request: HttpRequest, images: QuerySet[Image], verb: str) -> HttpResponse:
@@ -57,14 +52,18 @@ def start(request: HttpRequest, images: QuerySet[Image], verb: str) -> HttpRespo
 
 
 def show(request: HttpRequest, change_id: UUID) -> HttpResponse:
-    """Show a bulk change; a POST starts, cancels or undoes the change, or sets what it edits."""
+    """Show a bulk change; a POST sets its edit, starts, cancels, continues or undoes it."""
     require(request)
-    changes = BulkChange.objects.select_related("job")
+    changes = BulkChange.objects.kept().select_related("job")
     change = changes.filter(pk=change_id).first()
     user = get_caller(request).user
     if change is None or (change.is_draft and change.actor != user):
         raise Http404(
-            _("There is no such bulk change. Drafts are removed after a day.")
+            _(
+                "There is no such bulk change. Drafts are removed after a day, and the oldest of "
+                "a user who has more than %(most)s."
+            )
+            % {"most": drafts.MOST_DRAFTS}
         )
     if request.method == "POST":
         return _post(request, change)
@@ -85,12 +84,17 @@ def _post(request: HttpRequest, change: BulkChange) -> HttpResponse:
     require(request, permission(change.verb))
     if "edit" in request.POST:
         return _set_edit(request, change)
+    if "continue" in request.POST:
+        return _continue(request, change)
     form = BulkReasonForm(request.POST)
     if not form.is_valid():
         return _draft(request, change, form=form)
     try:
         change = drafts.request(
-            change.pk, get_caller(request), form.cleaned_data["reason"]
+            change.pk,
+            get_caller(request),
+            form.cleaned_data["reason"],
+            previewed=request.POST.get("previewed", ""),
         )
     except errors.ImageError as error:
         messages.error(request, str(error))
@@ -134,10 +138,22 @@ def _cancel(request: HttpRequest, change: BulkChange) -> HttpResponse:
     return _redirect(change)
 
 
+def _continue(request: HttpRequest, change: BulkChange) -> HttpResponse:
+    try:
+        change = drafts.go_on(change.pk, get_caller(request))
+    except errors.ImageError as error:
+        messages.error(request, str(error))
+    else:
+        _begin(change)
+    return _redirect(change)
+
+
 def _undo(request: HttpRequest, change: BulkChange) -> HttpResponse:
     if change.verb not in UNDO or change.is_open:
         raise Http404(_("This bulk change cannot be undone, or not yet."))
-    return start(request, drafts.changed_images(change), UNDO[change.verb])
+    verb = UNDO[change.verb]
+    require(request, permission(verb))
+    return _redirect(drafts.create_undo(change, verb, get_caller(request)))
 
 
 def _draft(
@@ -148,15 +164,17 @@ def _draft(
     edit_form: EditForm | None = None,
 ) -> HttpResponse:
     """Return the page of a draft: what it edits, how many images would change, and the reason."""
-    found, edit = preview(change), Edit.of(change.edit)
+    found, edit, previewed = preview(change), Edit.of(change.edit), digest(change)
     is_edit = change.verb == EDIT
     dangerous, sentences, deleted = False, "", 0
     if is_edit:
         edit_form = edit_form or EditForm.of(edit)
-    else:
-        action, images = ACTIONS[change.verb], selected(change)
+    elif change.verb in ACTIONS:
+        action = ACTIONS[change.verb]
+        checks = possible(change, action)
+        images = selected(change).filter(*(condition for condition, _reason in checks))
         dangerous = action.dangerous
-        sentences = bulk_consequences.before(action, images)
+        sentences = bulk_consequences.before(action, images, found.no_room)
         deleted = bulk_consequences.deleted_size(action, images)
     listed = [*found.changing_images, *(it.image for it in found.refused_images)]
     prefetch(listed)
@@ -170,7 +188,8 @@ def _draft(
             label=label(change.verb),
             dangerous=dangerous,
             found=found,
-            counts=_preview_counts(found.changing, found.unchanged, found.refused),
+            counts=_preview_counts(found),
+            previewed=previewed,
             reasons=[
                 {"reason": reason, "images": formatting.images(number)}
                 for reason, number in found.reasons.items()
@@ -180,19 +199,25 @@ def _draft(
             edit_form=edit_form,
             edit=edit_lines(edit),
             shows_preview=not is_edit or bool(change.edit),
-            checked=f"{found.total - found.unchecked:,}",
+            tried=f"{found.total - found.untried:,}",
+            untried=formatting.images(found.untried),
+            starting=f"{found.changing + found.untried:,}",
             more_changing=found.changing - len(found.changing_images),
             more_refused=found.refused - len(found.refused_images),
-            can_start=found.changing > 0 and may(request, permission(change.verb)),
+            can_start=found.changing + found.untried > 0
+            and may(request, permission(change.verb)),
             form=form or BulkReasonForm(first=not is_edit),
         ),
     )
 
 
-def _preview_counts(changing: int, unchanged: int, refused: int) -> str:
-    parts = [_("%(images)s will change") % {"images": formatting.images(changing)}]
-    if unchanged:
-        parts.append(_("%(count)s stay as they are") % {"count": f"{unchanged:,}"})
-    if refused:
-        parts.append(_("%(count)s will be refused") % {"count": f"{refused:,}"})
+def _preview_counts(found: Preview) -> str:
+    images = formatting.images(found.changing)
+    parts = [_("%(images)s will change") % {"images": images}]
+    if found.unchanged:
+        count = f"{found.unchanged:,}"
+        parts.append(_("%(count)s stay as they are") % {"count": count})
+    if found.refused:
+        count = f"{found.refused:,}"
+        parts.append(_("%(count)s will be refused") % {"count": count})
     return ", ".join(parts)

@@ -156,7 +156,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return {
             verb: (partial(_start, verb), verb, bulk_texts.label(verb))
             for verb in (EDIT, *ACTIONS)
-            if may(request, bulk_views.permission(verb))
+            if may(request, bulk_texts.permission(verb))
         }
 
     def action_checkbox(self, image: Image) -> SafeString:

@@ -6,7 +6,7 @@ before the interruption, its event tells so: the event names the bulk change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -15,14 +15,17 @@ from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from images import errors, lifecycle
+from images import errors
 from images.access import Caller
-from images.bulk.edits import EDIT, Edit, edit
-from images.bulk.verbs import VERBS, Verb
+from images.bulk import undoing
+from images.bulk.edits import EDIT, UNDO_EDIT, Edit, edit, undo
+from images.bulk.verbs import VERBS
 from images.job_queue import JobKind, RunningJob
 from images.models import BulkChange, BulkResult, BulkRow, Event, positions
 
 KIND: Final = "bulk-change"  # of jobs
+
+Act = Callable[[BulkRow, Caller, str], None]  # row, actor, reason
 
 
 def carry_out(job: RunningJob) -> Mapping[str, object]:
@@ -30,7 +33,7 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     change = BulkChange.objects.get(pk=job.arguments["change"])
     detail = {"bulk_change": str(change.pk)}
     actor = replace(job.actor, interface=change.interface, detail=detail)
-    verb = _verb_of(change)
+    act = _act_of(change)
     found = results(change)
     total = sum(found.values())
     done = total - found.get(BulkResult.PLANNED, 0)
@@ -40,7 +43,7 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
         if _was_changed(row, actor):  # by an attempt that was interrupted
             row.result, row.error = BulkResult.DONE, ""
         else:
-            row.result, row.error = _outcome(verb, row, actor, change.reason)
+            row.result, row.error = _outcome(act, row, actor, change.reason)
         row.save(update_fields=["result", "error"])
         done += 1
     job.progress(done, total)
@@ -48,13 +51,20 @@ def carry_out(job: RunningJob) -> Mapping[str, object]:
     return {"change": str(change.pk), **results(change)}
 
 
-def _verb_of(change: BulkChange) -> Verb:
-    """Return the function that a bulk change calls for each of its images."""
+def _act_of(change: BulkChange) -> Act:
+    """Return the function that a bulk change calls for each of its rows."""
     if change.verb == EDIT:
         return partial(edit, Edit.of(change.edit))
+    if change.verb == UNDO_EDIT:
+        return undo
+    verb: Callable[..., None] = VERBS[change.verb]
     if change.verb == "scrub":  # not what was restored and deleted again meanwhile
-        return partial(lifecycle.scrub, until=change.created_at)
-    return VERBS[change.verb]
+        verb = partial(verb, until=change.created_at)
+    if change.verb == "delete":  # of one image, the user sees what it would remove
+        verb = partial(verb, keep_trash=True)
+    if change.undoes:
+        verb = partial(verb, step=partial(undoing.checked, change.undoes))
+    return lambda row, actor, reason: verb(row.image_id, actor, reason)
 
 
 def results(change: BulkChange) -> dict[str, int]:
@@ -64,12 +74,12 @@ def results(change: BulkChange) -> dict[str, int]:
 
 
 def _outcome(
-    verb: Verb, row: BulkRow, actor: Caller, reason: str
+    act: Act, row: BulkRow, actor: Caller, reason: str
 ) -> tuple[BulkResult, str]:
     """Change the image of a row; return the result, and the reason if it was refused."""
     refusal = ""
     try:
-        verb(row.image_id, actor, reason)
+        act(row, actor, reason)
     except (errors.LeaseExpired, errors.ServerStopping):
         raise
     except errors.ImageError as error:

@@ -1,16 +1,18 @@
-"""Drafts of bulk changes: store the selected images, then request the change."""
+"""Drafts of bulk changes: store the selected images, then request the change; and their removal."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet, UUIDField, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, UUIDField, Value
 from django.utils import timezone
 
 from images import errors, job_queue
@@ -18,37 +20,63 @@ from images.access import Caller
 from images.bulk.acting import KIND
 from images.bulk.edits import EDIT, Edit
 from images.duty import Duty
-from images.models import BulkChange, BulkResult, BulkRow, Image
+from images.models import BulkChange, BulkResult, BulkRow, Image, Job
 
 DRAFT_TIME: Final = timedelta(days=1)
+MOST_DRAFTS: Final = 20  # of one user; older ones are removed
+BATCH: Final = 1000  # rows that one transaction removes
 
 
 def create(verb: str, images: QuerySet[Image], caller: Caller) -> BulkChange:
-    """Create a draft for the images in a query, and return it. Two statements for any number.
+    """Create a draft for the images in a query, and return it.
 
-    The draft keeps the images that match now, the oldest first, whatever matches later.
+    The draft keeps the images that match now, the oldest first, whatever matches later. The number
+    of statements is the same for any number of images. Discards the oldest drafts of a user who has
+    more than MOST_DRAFTS.
     """
-    change = BulkChange(
-        verb=verb,
-        actor=caller.user,
-        interface=caller.interface,
-        request_id=caller.request_id,
-    )
+    ordered = images.order_by("created_at", "pk")
+    return _create(BulkChange(verb=verb), ordered, {"image_id": "pk"}, caller)
+
+
+def create_undo(undone: BulkChange, verb: str, caller: Caller) -> BulkChange:
+    """Create a draft that undoes a bulk change with ``verb`` in the images that it has changed."""
+    change = BulkChange(verb=verb, undoes=undone.pk)
+    done = undone.rows.filter(result=BulkResult.DONE).order_by("pk")
+    columns = {"image_id": "image", "changed": "changed"}
+    return _create(change, done, columns, caller)
+
+
+def _create(
+    change: BulkChange, found: QuerySet[Any], columns: dict[str, str], caller: Caller
+) -> BulkChange:
+    """Save a draft with a row for each object in a query; ``columns``: column of rows -> field."""
+    change.actor, change.interface = caller.user, caller.interface
+    change.request_id = caller.request_id
     with transaction.atomic():
         change.save(force_insert=True)
-        _insert_rows(change, images.order_by("created_at", "pk"))
+        _insert_rows(change, found, columns)
+        _discard_oldest(caller.user)
     return change
 
 
-def _insert_rows(change: BulkChange, images: QuerySet[Image]) -> None:
+def _insert_rows(
+    change: BulkChange, found: QuerySet[Any], columns: dict[str, str]
+) -> None:
     # The ORM has no INSERT … SELECT, and would send a million ids to and fro.
     change_pk = Value(change.pk, output_field=UUIDField())
-    selected = images.values_list(change_pk, "pk").query
-    names = (BulkRow._meta.db_table, "change_id", "image_id")
-    table, *columns = map(connection.ops.quote_name, names)
+    selected = found.values_list(change_pk, *columns.values()).query
+    quote = connection.ops.quote_name
+    names = ", ".join(map(quote, ("change_id", *columns)))
     with suppress(EmptyResultSet), connection.cursor() as cursor:
         sql, params = selected.sql_with_params()
-        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {sql}", params)
+        table = quote(BulkRow._meta.db_table)
+        cursor.execute(f"INSERT INTO {table} ({names}) {sql}", params)
+
+
+def _discard_oldest(user: str) -> None:
+    drafts = BulkChange.objects.drafts().filter(actor=user)
+    newest = drafts.order_by("-created_at").values_list("pk", flat=True)[:MOST_DRAFTS]
+    drafts.exclude(pk__in=list(newest)).update(discarded=True)
 
 
 def set_edit(change_id: UUID, edit: Edit) -> None:
@@ -63,32 +91,38 @@ def set_edit(change_id: UUID, edit: Edit) -> None:
         raise _requested()
 
 
-def request(change_id: UUID, caller: Caller, reason: str) -> BulkChange:
+def digest(change: BulkChange) -> str:
+    """Return a text that is another one for every edit; empty for a change that is no edit."""
+    if not change.edit:
+        return ""
+    text = json.dumps(change.edit, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def request(
+    change_id: UUID, caller: Caller, reason: str, *, previewed: str = ""
+) -> BulkChange:
     """Request the job of a draft for ``caller``, and return the bulk change.
 
-    The caller must have been checked for the permission to do it. Raises Invalid for an edit that
-    changes nothing, NotFound, and Conflict if the bulk change was requested already.
+    The caller must have been checked for the permission to do it. ``previewed`` is the digest of
+    the edit that the caller has seen. Raises Invalid for an edit that changes nothing, NotFound,
+    and Conflict if the bulk change was requested already, or the edit is another one by now.
     """
     with transaction.atomic():
-        rows = BulkChange.objects.select_for_update()
-        change = rows.filter(pk=change_id).first()
-        if change is None:
-            raise errors.NotFound(f"There is no bulk change {change_id}.")
+        change = _locked(change_id)
         if not change.is_draft:
             raise _requested()
         if change.verb == EDIT and not change.edit:
             raise errors.Invalid("The edit changes nothing. Say what is to change.")
+        if digest(change) != previewed:
+            raise errors.Conflict(
+                "The edit was changed after this preview, perhaps in another window. Look at "
+                "its preview now."
+            )
         change.actor, change.interface = caller.user, caller.interface
         change.request_id, change.reason = caller.request_id, reason
         change.requested_at = timezone.now()
-        change.job = job_queue.request(
-            KIND,
-            caller,
-            key=str(change.pk),
-            project="",
-            reason=reason,
-            arguments={"change": str(change.pk), "verb": change.verb},
-        )
+        change.job = _request_job(change, caller)
         change.save(
             update_fields=[
                 "actor",
@@ -102,14 +136,54 @@ def request(change_id: UUID, caller: Caller, reason: str) -> BulkChange:
     return change
 
 
+def can_go_on(change: BulkChange) -> bool:
+    """Return whether the job of a bulk change has ended before it has tried every image."""
+    return (
+        change.finished_at is None and change.job is not None and not change.job.is_open
+    )
+
+
+def go_on(change_id: UUID, caller: Caller) -> BulkChange:
+    """Request another job, which continues a bulk change whose job has failed or was cancelled.
+
+    The caller must have been checked for the permission to do it. Raises NotFound, and Conflict if
+    there is nothing to continue.
+    """
+    with transaction.atomic():
+        change = _locked(change_id)
+        if not can_go_on(change):
+            raise errors.Conflict(
+                "The bulk change runs, or has ended. There is nothing to continue."
+            )
+        change.job = _request_job(change, caller)
+        change.save(update_fields=["job"])
+    return change
+
+
+def _locked(change_id: UUID) -> BulkChange:
+    rows = BulkChange.objects.kept().select_for_update()
+    change = rows.filter(pk=change_id).first()
+    if change is None:
+        raise errors.NotFound(f"There is no bulk change {change_id}.")
+    # In a query of its own: the job can be another one since the row was read.
+    if change.job_id is not None:
+        change.job = Job.objects.filter(pk=change.job_id).first()
+    return change
+
+
+def _request_job(change: BulkChange, caller: Caller) -> Job:
+    return job_queue.request(
+        KIND,
+        caller,
+        key=str(change.pk),
+        project="",
+        reason=change.reason,
+        arguments={"change": str(change.pk), "verb": change.verb},
+    )
+
+
 def _requested() -> errors.Conflict:
     return errors.Conflict("The bulk change was started already.")
-
-
-def changed_images(change: BulkChange) -> QuerySet[Image]:
-    """Return the query for the images that a bulk change has changed."""
-    done = change.rows.filter(result=BulkResult.DONE)
-    return Image.objects.filter(pk__in=done.values("image"))
 
 
 def prune() -> int:
@@ -121,12 +195,22 @@ def prune() -> int:
     now = timezone.now()
     kept = timedelta(seconds=settings.IMAGECATALOG_JOB_TIME_TO_LIVE)
     draft = Q(requested_at=None, created_at__lt=now - DRAFT_TIME)
-    # A cancelled or failed one never gets a finished_at; its job is removed at its time.
+    # A cancelled or failed one never gets a finished_at; its job is removed at its time, by an
+    # earlier release without a change of this row.
+    has_job = Exists(Job.objects.filter(pk=OuterRef("job_id")))
     started = Q(requested_at__isnull=False)
-    ended = Q(started, created_at__lt=now - kept, job=None) | Q(
-        finished_at__lt=now - kept
-    )
-    return BulkChange.objects.filter(draft | ended).delete()[0]
+    ended = Q(started, ~has_job, created_at__lt=now - kept)
+    ended |= Q(finished_at__lt=now - kept)
+    # First this: nobody can start or continue it while its rows go.
+    BulkChange.objects.kept().filter(draft | ended).update(discarded=True)
+    return sum(map(_remove, BulkChange.objects.filter(discarded=True)))
+
+
+def _remove(change: BulkChange) -> int:
+    removed = 0
+    while ids := list(change.rows.values_list("pk", flat=True)[:BATCH]):
+        removed += BulkRow.objects.filter(pk__in=ids).delete()[0]
+    return removed + change.delete()[0]
 
 
 DUTIES = (Duty("remove old bulk changes", prune, period=600.0, may_block=True),)

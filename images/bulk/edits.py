@@ -1,8 +1,13 @@
-"""Edits: the same change of attributes, tags and properties for many images."""
+"""Edits: the same change of attributes, tags and properties for many images, and its undo.
+
+The row of an edited image keeps the values before and after the edit, as a document:
+``{"fields": {name: [before, after]}, "properties": {name: [before, after]}}``, where null stands
+for a property that does not exist. The row of an undo has a copy of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -11,10 +16,14 @@ from images.access import Caller
 from images.attributes import Changes
 from images.custom_properties import clean_property_name
 from images.lifecycle import family_members
-from images.models import Image
+from images.models import BulkRow, Image
 from images.transitions import locked
 
-EDIT = "edit"  # verb of bulk changes
+EDIT = "edit"  # verbs of bulk changes
+UNDO_EDIT = "undo-edit"
+EDITS = (EDIT, UNDO_EDIT)
+
+Document = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -78,31 +87,93 @@ def is_empty(changes: Changes) -> bool:
     return not (changes.fields or changes.properties or changes.removed)
 
 
-def edit(edit: Edit, image_id: str, actor: Caller, reason: str) -> None:
-    """Edit an image, if that changes anything. Raises the errors of ``lifecycle.update``."""
-    with locked(image_id, actor) as image:
-        changes = edit.changes_of(image)
-        if not is_empty(changes):
-            lifecycle.change(
-                image, lifecycle.clean_changes(changes), actor, reason=reason
-            )
+def edit(edit: Edit, row: BulkRow, actor: Caller, reason: str) -> None:
+    """Edit the image of a row, if that changes anything, and keep the values in the row.
+
+    Raises the errors of ``lifecycle.update``.
+    """
+    _change(edit.changes_of, row, actor, reason)
 
 
-def refusal(edit: Edit, image: Image, family: str) -> tuple[Changes, str]:
-    """Return what an edit would change in an image, and the reason if it would be refused.
+def undo(row: BulkRow, actor: Caller, reason: str) -> None:
+    """Give the image of a row the values back that it had before the edit.
 
-    The reason is empty if the edit would be made.
+    Raises Conflict if it has not the values of the edit any more, and the errors of
+    ``lifecycle.update``.
+    """
+    _change(changes_back(row), row, actor, reason)
+
+
+def _change(
+    changes_of: Callable[[Image], Changes], row: BulkRow, actor: Caller, reason: str
+) -> None:
+    with locked(row.image_id, actor) as image:
+        changes = changes_of(image)
+        if is_empty(changes):
+            return
+        changes = lifecycle.clean_changes(changes)
+        row.changed = _values(image, changes)
+        lifecycle.change(image, changes, actor, reason=reason)
+        row.save(update_fields=["changed"])
+
+
+def _values(image: Image, changes: Changes) -> Document:
+    """Return the values of an image before and after changes, as rows keep them."""
+    names = sorted({*changes.properties, *changes.removed})
+    return {
+        "fields": {
+            name: [getattr(image, name), value]
+            for name, value in changes.fields.items()
+        },
+        "properties": {
+            name: [image.properties.get(name), changes.properties.get(name)]
+            for name in names
+        },
+    }
+
+
+def changes_back(row: BulkRow) -> Callable[[Image], Changes]:
+    """Return the function that returns the changes which undo the edit of a row's image.
+
+    It raises Conflict if the image has not the values of the edit any more.
+    """
+
+    def back(image: Image) -> Changes:
+        if row.changed is None:
+            raise errors.Conflict("The values before the edit are not known.")
+        fields, properties = row.changed["fields"], row.changed["properties"]
+        now = {name: getattr(image, name) for name in fields}
+        now |= {name: image.properties.get(name) for name in properties}
+        for name, (_before, after) in {**fields, **properties}.items():
+            if now[name] != after:
+                raise errors.Conflict(f"Somebody has changed '{name}' since.")
+        before = {name: values[0] for name, values in properties.items()}
+        return Changes(
+            {name: values[0] for name, values in fields.items()},
+            {name: value for name, value in before.items() if value is not None},
+            {name for name, value in before.items() if value is None},
+        )
+
+    return back
+
+
+def refusal(
+    changes_of: Callable[[Image], Changes], image: Image, family: str
+) -> tuple[bool, str]:
+    """Return whether an edit would change an image, and the reason if it would be refused.
+
+    The reason is empty if the edit would be made. ``changes_of`` returns the changes of the edit;
     ``family`` is the name of the image's family, empty if it is in none. Changes ``image`` in
     memory, and makes no query.
     """
-    changes = edit.changes_of(image)
-    managed = [name for name in family_members.MANAGED if name in changes.fields]
     try:
         if image.deleted_at is not None:
             raise errors.Conflict("The image is deleted.")
+        changes = changes_of(image)
+        managed = [name for name in family_members.MANAGED if name in changes.fields]
         if family and managed:
             raise family_members.managed_by(family, managed[0])
         lifecycle.apply_checked(image, changes)
     except errors.ImageError as error:
-        return changes, error.for_operator()
-    return changes, ""
+        return False, error.for_operator()
+    return not is_empty(changes), ""

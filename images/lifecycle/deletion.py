@@ -48,6 +48,7 @@ def delete(
     reason: str = "",
     *,
     trash_only: bool = False,
+    keep_trash: bool = False,
     step: Step = no_step,
 ) -> None:
     """Delete an image: to the trash if it has data and deletion is delayed, otherwise permanently.
@@ -55,10 +56,10 @@ def delete(
     The image's running transfer is cancelled. Objects in an unavailable store are removed
     later. Where the project's trash has a quota, the oldest images in the trash are deleted
     permanently to make room; an image larger than the quota does not go to the trash.
-    With ``trash_only`` no image is deleted permanently: without room in the trash, nothing
-    changes. ``step`` is part of the transaction. Raises NotFound, Forbidden if the image is
-    protected, and Conflict if it is current in a family, or cannot go to the trash with
-    ``trash_only``.
+    With ``keep_trash`` nothing is deleted permanently that can be restored or could be: without
+    room in the trash, nothing changes. With ``trash_only`` that holds for every image, also for
+    one without data. ``step`` is part of the transaction. Raises NotFound, Forbidden if the image
+    is protected, and Conflict if it is current in a family, or cannot go to the trash.
     """
     with locked(image_id, actor) as image, step(image):
         if image.protected:
@@ -71,12 +72,12 @@ def delete(
             leases.cancel(image)
         held = _active_locations(image)
         size = _stored_bytes(image, held)
-        to_trash = (
-            settings.IMAGECATALOG_DELAYED_DELETE
-            and image.status in READABLE_STATUSES
-            and _fits_in_trash(image, size)
+        restorable = (
+            settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
         )
-        if trash_only and not (to_trash and quota.trash_excess(image.owner, size) <= 0):
+        to_trash = restorable and _fits_in_trash(image, size)
+        makes_room = not trash_only and not (keep_trash and restorable)
+        if not makes_room and not (to_trash and _has_room(image, size)):
             raise errors.Conflict(
                 f"The trash has no room for image {image_id}. Nothing was deleted."
             )
@@ -86,10 +87,14 @@ def delete(
             remove_location_row(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
     cache.forget(image_id)
-    if to_trash:
-        _make_room(image, size, actor)
-    else:
+    if not to_trash:
         _remove_all(held, CircuitBreaker())
+    elif makes_room:
+        _make_room(image, size, actor)
+
+
+def _has_room(image: Image, size: int) -> bool:
+    return not size or quota.trash_excess(image.owner, size) <= 0
 
 
 def _fits_in_trash(image: Image, size: int) -> bool:

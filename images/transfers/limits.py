@@ -92,6 +92,15 @@ def of_all(name: str) -> Callable[[str | None], int | None]:
     return limit
 
 
+def of_all_trash() -> Callable[[str | None], int | None]:
+    """Return a function that returns how many bytes a project's trash is allowed to have, as ``of_trash``.
+
+    One query for all projects.
+    """
+    limit = settings.IMAGECATALOG_USER_TRASH_QUOTA
+    return of_all(SIZE_TOTAL) if limit is None else lambda project: limit or None
+
+
 def of_trash(project: str | None) -> int | None:
     """Return how many bytes the trash of a project is allowed to have; None: no limit."""
     limit = settings.IMAGECATALOG_USER_TRASH_QUOTA

@@ -116,12 +116,16 @@ def trash(owner: str | None) -> int:
 
     Objects that are due to be removed do not count, nor data at external URLs.
     """
+    return _total(in_trash().filter(image__owner=owner), "image__size")
+
+
+def in_trash() -> QuerySet[ImageLocation]:
+    """Return the copies in our stores that the quotas of the projects' trashes count."""
     kept = ImageLocation.objects.filter(
         Q(delete_after=None) | Q(delete_after__gt=timezone.now()),
         status=LocationStatus.PENDING_DELETE,
-        image__owner=owner,
     )
-    return _total(kept.exclude(store=stores.HTTP.id), "image__size")
+    return kept.exclude(store=stores.HTTP.id)
 
 
 def by_owner(
