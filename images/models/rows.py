@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -67,9 +66,16 @@ SHORT = 4096
 PORTION = 16  # images whose long properties and tags are read in one query
 REMOVED = ("{}", "[]")  # the texts of an image that is purged meanwhile
 
+_KEYS = (*COLUMNS, "task")
 _IMAGES = f'"{Image._meta.db_table}"'
 _TEXTS = ("properties", "tags")
-_ALL = ", ".join(f'i."{column}"' for column in COLUMNS)
+_TIMES = ("created_at", "updated_at", "deleted_at")
+# Times as text: drivers take longer to make objects of them than PostgreSQL to write them.
+_SQL = {
+    column: f'CAST(i."{column}" AS text)' if column in _TIMES else f'i."{column}"'
+    for column in COLUMNS
+}
+_ALL = ", ".join(_SQL.values())
 _LOCATION = 'live."store", live."key", live."metadata"'
 _STARTING = ", ".join(f"'{status}'" for status in (Status.QUEUED, *TRANSIENT_STATUSES))
 # The stores of a transfer "t": "store=status,store=status".
@@ -137,10 +143,15 @@ def fetch(selection: Statement) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(*selection)
         fetched = cursor.fetchall()
-    # An image with several locations has several consecutive rows.
-    return [
-        _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))
-    ]
+    rows: list[Row] = []
+    for values in fetched:
+        # An image with several locations has several consecutive rows.
+        if not rows or rows[-1]["id"] != values[0]:
+            rows.append(_row(values))
+        store, key, metadata = values[-3:]
+        if store is not None:
+            rows[-1]["locations"].append((store, key, orjson.loads(metadata)))
+    return rows
 
 
 def page_statement(
@@ -227,10 +238,8 @@ def _without_long(vendor: str) -> str:
     """
     is_short = _IS_SHORT[vendor]
     return ", ".join(
-        f'CASE WHEN {is_short} THEN i."{column}" END'
-        if column in _TEXTS
-        else f'i."{column}"'
-        for column in COLUMNS
+        f"CASE WHEN {is_short} THEN {sql} END" if column in _TEXTS else sql
+        for column, sql in _SQL.items()
     )
 
 
@@ -295,20 +304,12 @@ def _texts(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         return {pk: (properties, tags) for pk, properties, tags in cursor.fetchall()}
 
 
-def _row(locations: list[tuple[Any, ...]]) -> Row:
-    row = dict(zip(COLUMNS, locations[0], strict=False))
-    # The values have the types of the database driver.
+def _row(values: Sequence[Any]) -> Row:
+    row = dict(zip(_KEYS, values, strict=False))
+    # SQLite has no booleans, and JSON is text on both databases.
     row["protected"] = bool(row["protected"])
     row["os_hidden"] = bool(row["os_hidden"])
     for column in _TEXTS:
         row[column] = row[column] and orjson.loads(row[column])
-    row["created_at"] = str(row["created_at"])
-    row["updated_at"] = str(row["updated_at"])
-    row["deleted_at"] = row["deleted_at"] and str(row["deleted_at"])
-    row["task"] = locations[0][len(COLUMNS)]
-    row["locations"] = [
-        (store, key, orjson.loads(metadata))
-        for *_, store, key, metadata in locations
-        if store is not None
-    ]
+    row["locations"] = []
     return row
