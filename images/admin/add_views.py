@@ -164,7 +164,7 @@ def _upload_page(request: HttpRequest, image: Image) -> HttpResponse:
     document = {
         "title": formatting.title(image),
         "status": image.status,
-        "label": image.get_status_display(),
+        "label": formatting.status_name(image.status),
         "page": page,
         "live": reverse("admin:images_image_upload_live", args=[image.pk]),
         "uploads": page.removesuffix("upload/") + "uploads",

@@ -54,6 +54,7 @@ def page(request: HttpRequest, change: BulkChange) -> HttpResponse:
             can_undo=has_undo and BulkResult.DONE in counts and not is_open,
             tabs=_tabs(counts, result),
             rows=rows,
+            has_errors=any(row["error"] for row in rows),
             result=result,
             following=following,
         ),

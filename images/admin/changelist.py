@@ -23,11 +23,11 @@ from imagecatalog.identity.models import Project
 from images import errors
 from images.admin import formatting, list_options, list_state, view_counts
 from images.admin.actions import get_caller
+from images.admin.failures import failed_ids
 from images.admin.filters import (
     COUNTED_VIEWS,
     EMPTY,
     SLOW_WITH_FILTERS,
-    UNLISTED,
     VIEWS,
     FilterForm,
 )
@@ -180,14 +180,13 @@ class ImageList(ChangeList):
                 "current": name == shown,
             }
             for name, (title, _condition) in VIEWS.items()
-            if name not in UNLISTED or name == shown
         ]
 
     def _counts(self) -> dict[str, int]:
         """Return the number of images in each view that match the search and the filters."""
         if self.form.errors:
             return {}
-        left_out = UNLISTED | (SLOW_WITH_FILTERS if self.narrowed else set())
+        left_out = SLOW_WITH_FILTERS if self.narrowed else set()
         return view_counts.count(
             {
                 name: self._in_all_views.filter(COUNTED_VIEWS.get(name, condition)())
@@ -263,7 +262,7 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image], *, problems: bool = False) -> None:
-    """Set attributes of each image: the values that lists show. Three queries for all images.
+    """Set attributes of each image: the values that lists show. Four queries for all images.
 
     The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
     ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name),
@@ -283,6 +282,7 @@ def prefetch(images: list[Image], *, problems: bool = False) -> None:
     running = Transfer.objects.filter(image__in=ids, status=TransferStatus.RUNNING)
     transfers = {transfer.image_id: transfer for transfer in running}
     names = project_names({image.owner for image in images if image.owner})
+    failed = failed_ids(ids)
     failures = _failures(ids) if problems else {}
     for image in images:
         found = copies.get(image.pk, [])
@@ -290,7 +290,7 @@ def prefetch(images: list[Image], *, problems: bool = False) -> None:
         image.transfer = transfers.get(image.pk)  # type: ignore[attr-defined]
         image.shown_size = formatting.size(image.size)  # type: ignore[attr-defined]
         image.title = formatting.title(image)  # type: ignore[attr-defined]
-        image.badge = formatting.badge(image.status)  # type: ignore[attr-defined]
+        image.badge = formatting.badge(image.status, failed=image.pk in failed)  # type: ignore[attr-defined]
         image.owner_name = names.get(image.owner or "", image.owner)  # type: ignore[attr-defined]
         image.problem = [*_problems(image, found, failures.get(image.pk))]  # type: ignore[attr-defined]
 

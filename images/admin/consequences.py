@@ -46,7 +46,7 @@ def _cancel(image: Image) -> str:
         for status, verb in manual_transitions.possible_transitions(image.pk).items()
         if verb == "fail"
     )
-    label = Status(target).label
+    label = formatting.status_name(target)
     outcome = _("The image becomes %(status)s.")
     if target == Status.QUEUED:
         outcome = _("The image goes back to %(status)s, and you can upload again.")
@@ -57,7 +57,9 @@ def cancelling(image: Image, transfer: Transfer) -> str:
     """Return sentences on what happens to an image if its open transfer is cancelled."""
     if Transfer.objects.owning().filter(pk=transfer.pk).exists():
         return _cancel(image)
-    outcome = _("The image stays %(status)s.") % {"status": image.get_status_display()}
+    outcome = _("The image stays %(status)s.") % {
+        "status": formatting.status_name(image.status)
+    }
     if transfer.status == TransferStatus.WAITING:
         kind = _KINDS[transfer.kind]()
         cancelled = _("Cancels the %(kind)s, which has not begun.") % {"kind": kind}
@@ -77,7 +79,7 @@ def _restore(image: Image) -> str:
     return _(
         "Restores the image to %(status)s with its %(size)s, properties, tags and members."
     ) % {
-        "status": Status(image.status_before_delete or Status.ACTIVE).label,
+        "status": formatting.status_name(image.status_before_delete or Status.ACTIVE),
         "size": _size(image),
     }
 

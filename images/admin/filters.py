@@ -13,9 +13,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from imagecatalog.identity.pickers import ProjectField
+from imagecatalog.identity.pickers import Picker, ProjectField
 from images import errors, stores, units
 from images.access import Caller, check_filter
+from images.admin import formatting
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
 from images.models import (
     DELETED_STATUSES,
@@ -29,6 +30,7 @@ from images.models import (
 from images.operations import overview
 
 DAY = timedelta(days=1)
+TAGS = "admin:images_image_suggest_tags"
 LAST_DAY = date(9000, 1, 1)  # the filter adds a day, which must be a valid date too
 
 
@@ -87,7 +89,6 @@ COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
 }
 # Views that are not counted with filters or a search: those few copies need not match them.
 SLOW_WITH_FILTERS = {"unverified"}
-UNLISTED = {"failed-today"}  # views that only a tile of the front page links to
 EMPTY: Mapping[str, Any] = {
     "": _("There are no images yet."),
     "moving": _("No transfer is in progress."),
@@ -126,6 +127,10 @@ def _choices(values: Any) -> list[tuple[str, Any]]:
 
 def _stores() -> list[tuple[str, Any]]:
     return _choices([*(store.id for store in stores.configured()), stores.HTTP.id])
+
+
+def _statuses() -> list[tuple[str, str]]:
+    return [(status, formatting.status_name(status)) for status in Status.values]
 
 
 YES_NO = [("", _("any")), ("1", _("yes")), ("0", _("no"))]
@@ -170,7 +175,7 @@ class FilterForm(forms.Form):
     store = forms.ChoiceField(label=_("Store"), choices=_stores, required=False)
     protected = forms.ChoiceField(label=_("Protected"), choices=YES_NO, required=False)
     hidden = forms.ChoiceField(label=_("Hidden"), choices=YES_NO, required=False)
-    tag = forms.CharField(label=_("Tag"), required=False)
+    tag = forms.CharField(label=_("Tag"), required=False, widget=Picker(TAGS))
     property = forms.CharField(
         label=_("Property"),
         required=False,
@@ -193,7 +198,7 @@ class FilterForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._caller = caller
         self.auto_id = "filter-%s"
-        self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
+        self.fields["status"].choices = [("", _("any")), *_statuses()]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
         """Return the property to filter by as {name: value}; empty if none is entered.

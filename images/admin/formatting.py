@@ -25,17 +25,35 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.transfers import heartbeat
+
+
+def status_name(value: str) -> str:
+    """Return the name of an image status as pages show it: that of ``pending_delete`` is "In trash"."""
+    if value == Status.PENDING_DELETE:
+        return _("In trash")
+    return str(Status(value).label) if value in Status.values else value
 
 
 def status(value: str) -> str:
     """Return the name of an image status in lower case, for use within a sentence."""
-    return str(Status(value).label).lower()
+    return status_name(value).lower()
 
 
-def badge(status: str) -> SafeString:
-    """Return an image status as a coloured label, in HTML."""
-    label = Status(status).label if status in Status.values else status
-    return format_html('<span class="badge status-{}">{}</span>', status, label)
+def badge(status: str, *, failed: bool = False) -> SafeString:
+    """Return an image status as a coloured label, in HTML.
+
+    With ``failed`` the label says that the last transfer of the queued image has failed.
+    """
+    label = status_label(status, failed=failed)
+    kind = "failed" if failed else status
+    return format_html('<span class="badge status-{}">{}</span>', kind, label)
+
+
+def status_label(status: str, *, failed: bool = False) -> str:
+    """Return the text of the label for an image status, such as "Queued · failed"."""
+    name = status_name(status)
+    return _("%(status)s · failed") % {"status": name} if failed else name
 
 
 def work_badge(work: Transfer | Job) -> SafeString:
@@ -152,7 +170,8 @@ def progress(transfer: Transfer) -> dict[str, Any]:
     """Return the progress of a transfer, for pages and for polling.
 
     ``id`` is the id of the transfer. ``percent`` is None if the size of the data is unknown;
-    ``words`` has the received bytes as text, ``rate`` the average bytes per second as text.
+    ``words`` has the received bytes as text, ``rate`` the average bytes per second as text; it is
+    empty while no data arrives, as after an upload was paused.
     """
     now = timezone.now() if transfer.ended_at is None else transfer.ended_at
     seconds = max((now - transfer.started_at).total_seconds(), 1.0)
@@ -167,8 +186,15 @@ def progress(transfer: Transfer) -> dict[str, Any]:
         "id": str(transfer.pk),
         "percent": min(100, 100 * received // expected) if expected else None,
         "words": words,
-        "rate": f"{units.size(received / seconds)}/s",
+        "rate": "" if _rests(transfer) else f"{units.size(received / seconds)}/s",
     }
+
+
+def _rests(transfer: Transfer) -> bool:
+    """Return whether an open transfer has missed two heartbeats, or waits."""
+    quiet = timezone.now() - transfer.heartbeat_at
+    missed = quiet.total_seconds() > 3 * heartbeat.interval()
+    return transfer.is_open and (transfer.status == TransferStatus.WAITING or missed)
 
 
 def job_progress(job: Job) -> dict[str, Any]:

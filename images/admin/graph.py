@@ -13,6 +13,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from images.admin import formatting
 from images.models import EDGES, Status
 
 WIDTH, HEIGHT = 1010, 300
@@ -93,7 +94,7 @@ def diagram(
     nodes = [
         Node(
             status,
-            str(Status(status).label),
+            formatting.status_name(status),
             x - BOX / 2,
             y - TALL / 2,
             f"{images}?status={status}",

@@ -42,6 +42,7 @@ from images.admin import (
     polling,
     search_page,
     shortcuts,
+    tag_suggestions,
     transfer_views,
     upload,
 )
@@ -177,7 +178,9 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         The script of the page keeps it up to date while the page is open.
         """
         return format_html(
-            '<span data-image="{}">{}</span>', image.pk, formatting.badge(image.status)
+            '<span data-image="{}">{}</span>',
+            image.pk,
+            image.badge,  # type: ignore[attr-defined]
         )
 
     @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
@@ -254,12 +257,12 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the progress of the running transfer, as HTML; a dash if none is running."""
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
-    @admin.display(description=_("deleted"), ordering="deleted_at")
+    @admin.display(description=_("moved to the trash"), ordering="deleted_at")
     def trash_age(self, image: Image) -> str:
         """Return how long ago the image was moved to the trash, as HTML."""
         return formatting.ago(image.deleted_at)
 
-    @admin.display(description=_("will be deleted"))
+    @admin.display(description=_("deleted permanently"))
     def scrub_age(self, image: Image) -> str:
         """Return in how much time the image will be deleted permanently, as HTML; or "due now"."""
         at = overview.scrub_at(image)
@@ -280,6 +283,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
         urls = [
             route("live/", polling.images, "live"),
+            route("tags/", tag_suggestions.suggest, "suggest_tags"),
             route("bulk/<uuid:change_id>/", bulk_views.show, "bulk"),
             route("export/<str:kind>/", self.export, "export"),
             route("options/", list_options.choose, "list_options"),

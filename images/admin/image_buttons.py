@@ -47,7 +47,8 @@ def of(
 ) -> dict[str, Any]:
     """Return the template context of an image's buttons: those allowed now, and the refused actions.
 
-    At most two queries. ``locations`` are those of the image.
+    ``cancels`` is whether one of the buttons cancels the transfer of the image. At most two queries.
+    ``locations`` are those of the image.
     """
     found = availability(request, image)
     own = [
@@ -65,7 +66,8 @@ def of(
     refused = [Refused(it.action.label, it.refusal) for it in found if it.refusal]
     if no_download := image_download.refusal(request, image):
         refused.insert(0, Refused(_("Download"), no_download))
-    return {"buttons": [*own, *moves], "refused": refused}
+    cancels = any(it.action.verb == "fail" and not it.refusal for it in found)
+    return {"buttons": [*own, *moves], "refused": refused, "cancels": cancels}
 
 
 def _own(

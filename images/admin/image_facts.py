@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from images.admin import formatting
 from images.lifecycle.family_members import version_of
-from images.models import Image, ImageLocation, LocationStatus, Member
+from images.models import Image, ImageLocation, LocationStatus, Member, Status
 
 Fact = tuple[str, Any]  # label and value
 
@@ -122,7 +122,9 @@ def details(image: Image, names: Mapping[str, str]) -> list[Fact]:
         (_("Project id"), f"{owner} ({name})" if name else owner),
     ]
     if image.deleted_at:
-        facts.append((_("Deleted"), formatting.ago(image.deleted_at)))
+        in_trash = image.status == Status.PENDING_DELETE
+        label = _("Moved to the trash") if in_trash else _("Deleted")
+        facts.append((label, formatting.ago(image.deleted_at)))
     return [(label, value or "–") for label, value in facts]
 
 

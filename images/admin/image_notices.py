@@ -27,7 +27,7 @@ WITH_REASON = (Status.DEACTIVATED, *DELETED_STATUSES)
 class Notice:
     """A notice: its subject, a sentence, and details such as the reason for the image's status.
 
-    ``tone`` is ``failed`` for an error, else empty.
+    ``tone`` is ``failed`` for an error, ``done`` for a success, else empty.
     """
 
     title: str
@@ -77,7 +77,9 @@ def _state(image: Image) -> Iterator[Notice]:
     if event and event["to_status"] == image.status:
         by = _("by %(actor)s") % {"actor": event["actor"]} if event["actor"] else ""
         detail = [event["reason"], formatting.ago(event["at"]), by]
-    title = _("In the trash.") if scrub_at else f"{image.get_status_display()}."
+    title = (
+        _("In the trash.") if scrub_at else f"{formatting.status_name(image.status)}."
+    )
     yield Notice(title, sentence, [it for it in detail if it])
 
 

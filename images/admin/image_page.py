@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from images import access, history, units
 from images.admin import (
+    failures,
     formatting,
     graph,
     image_buttons,
@@ -158,14 +159,16 @@ def _page(request: HttpRequest, shown: Shown, tab: str, **more: Any) -> HttpResp
     values = {
         "title": formatting.title(image),
         "image": image,
-        "badge": formatting.badge(image.status),
+        "badge": formatting.badge(
+            image.status, failed=failures.is_failed(image, shown.transfers)
+        ),
         "marks": formatting.marks(image),
         "state": polling.state(shown.transfers, image),
         "neighbours": neighbours.of(request, image),
         "tabs": _tabs(request, shown, tab),
         "transfer_waits": transfer_notes.waiting(request, shown.transfers),
         "last_error": transfer_notes.failure(request, image, shown.transfers),
-        "notices": image_notices.of(image, shown.locations),
+        "notices": _notices(shown),
         "open_transfers": image_data.transfers(
             request, image, [it for it in shown.transfers if it.is_open]
         ),
@@ -176,6 +179,12 @@ def _page(request: HttpRequest, shown: Shown, tab: str, **more: Any) -> HttpResp
     }
     template = f"admin/images/image/{tab}.html"
     return TemplateResponse(request, template, context(request, **values))
+
+
+def _notices(shown: Shown) -> list[image_notices.Notice]:
+    success = transfer_notes.success(shown.image, shown.transfers)
+    notices = image_notices.of(shown.image, shown.locations)
+    return [success, *notices] if success else notices
 
 
 def _tabs(request: HttpRequest, shown: Shown, current: str) -> Sequence[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from images import activity, history
 from images.access import Caller
-from images.admin import event_texts, formatting
+from images.admin import event_details, event_texts, formatting
 
 
 def rows(
@@ -29,21 +29,8 @@ def _row(
         **event,
         "text": event_texts.sentence({**event, "kind": activity.IMAGE}, detail, names),
         "ago": formatting.ago(event["at"]),
-        "changes": _changes(detail),
+        "changes": event_details.rows(event, detail),
         "moved": event["from_status"] != event["to_status"],
         "from_badge": formatting.badge(event["from_status"]),
         "to_badge": formatting.badge(event["to_status"]),
     }
-
-
-def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Convert the details of an event to rows for the page: a name, and one or two values.
-
-    A list of two values in ``detail`` is a change from the first to the second.
-    """
-    return [
-        {"name": name, "before": value[0], "after": value[1], "changed": True}
-        if isinstance(value, list) and len(value) == 2
-        else {"name": name, "after": value, "changed": False}
-        for name, value in detail.items()
-    ]

@@ -1,6 +1,6 @@
 """Views that return JSON documents, which admin pages poll to show the progress of transfers and jobs.
 
-Each view makes two or three queries.
+Each view makes up to three queries.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from images.admin import dashboard, formatting
 from images.admin.actions import require
+from images.admin.failures import failed_ids, is_failed
 from images.admin.shortcuts import get_image_or_404
 from images.attributes import parse_uuid
 from images.job_queue.listing import LONG
-from images.models import Image, Job, Status, Transfer, TransferStatus
+from images.models import Image, Job, Transfer, TransferStatus
 
 MAX_IMAGES = 200  # in one request
 TRANSFERS = 20  # of an image, on its page
@@ -27,7 +28,9 @@ def images(request: HttpRequest) -> HttpResponse:
     require(request)
     ids = request.GET.get("ids", "").split(",")[:MAX_IMAGES]
     statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
-    return JsonResponse({"images": _shown(statuses), "transfers": _progress(ids)})
+    return JsonResponse(
+        {"images": _shown(statuses, failed_ids(ids)), "transfers": _progress(ids)}
+    )
 
 
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -35,9 +38,10 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
     require(request)
     image = get_image_or_404(image_id)
     transfers = newest_transfers(image)
+    failed = {image.pk} if is_failed(image, transfers) else set()
     return JsonResponse(
         {
-            "images": _shown({image.pk: image.status}),
+            "images": _shown({image.pk: image.status}, failed),
             "transfers": [formatting.progress(it) for it in transfers if it.is_open],
             "state": state(transfers, image),
         }
@@ -91,9 +95,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"live": dashboard.numbers()})
 
 
-def _shown(statuses: dict[str, str]) -> dict[str, Any]:
+def _shown(statuses: dict[str, str], failed: set[str]) -> dict[str, Any]:
+    """Return the status of images and how their labels show it; ``failed`` are ids of images."""
     return {
-        image_id: {"status": status, "label": Status(status).label}
+        image_id: {
+            "status": status,
+            "tone": "failed" if image_id in failed else status,
+            "label": formatting.status_label(status, failed=image_id in failed),
+        }
         for image_id, status in statuses.items()
     }
 

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from images import imports, stores
 from images.admin import formatting, polling, transfer_views
 from images.admin.actions import ACTIONS, may
-from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin
+from images.admin.polled_list import FILTER, ChoicesFilter, PolledAdmin, PolledList
 from images.models import OPEN_STATUSES, Status, Transfer, TransferStatus
 
 FINISHED = "finished"  # imports only: finished uploads are too many to be useful
@@ -77,6 +78,17 @@ class StoreFilter(admin.SimpleListFilter):
         return Transfer.objects.into(chosen) & queryset if chosen else queryset
 
 
+class TransferList(PolledList):
+    """The list of transfers; the links of its rows lead back to the same list."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Load the transfers of the current page, each with the query of the list as ``listed``."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        for transfer in self.result_list:
+            transfer.listed = self.get_query_string()[1:]
+
+
 class TransferAdmin(PolledAdmin):
     """The admin page with the list of transfers. A transfer has no page of its own."""
 
@@ -95,6 +107,10 @@ class TransferAdmin(PolledAdmin):
     list_select_related = ("image",)
     search_fields = ("image__name", "^image__id")
     search_help_text = _("Part of an image's name, or the beginning of its id.")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PolledList]:
+        """Return TransferList, the class of the list of transfers."""
+        return TransferList
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list of transfers and of the JSON document that its page polls."""
@@ -187,16 +203,13 @@ class TransferAdmin(PolledAdmin):
         if not can_repeat or transfer.image.status != Status.QUEUED:
             return self.cancel_link(transfer)
         if transfer_views.needs_url(transfer):
-            url = reverse("admin:images_image_import", args=[transfer.image_id])
+            url = _url("import", transfer, transfer=transfer.pk)
             return format_html(
-                '<a href="{}?transfer={}">{}</a>',
-                url,
-                transfer.pk,
-                gettext("Enter the URL again"),
+                '<a href="{}">{}</a>', url, gettext("Enter the URL again")
             )
         return format_html(
             '<button type="submit" class="copy" formaction="{}">{}</button>',
-            reverse("admin:images_image_retry", args=[transfer.image_id, transfer.pk]),
+            _url("retry", transfer, transfer.pk),
             gettext("Retry"),
         )
 
@@ -205,7 +218,12 @@ class TransferAdmin(PolledAdmin):
         """Return a link that cancels the transfer, as HTML; empty if it has ended."""
         if not transfer.is_open:
             return ""
-        url = reverse(
-            "admin:images_image_cancel_transfer", args=[transfer.image_id, transfer.pk]
-        )
+        url = _url("cancel_transfer", transfer, transfer.pk)
         return format_html('<a href="{}">{}</a>', url, gettext("Cancel"))
+
+
+def _url(page: str, row: Transfer, *more: Any, **query: Any) -> str:
+    """Return the URL of a page of a transfer's image that leads back to the list of transfers."""
+    url = reverse(f"admin:images_image_{page}", args=[row.image_id, *more])
+    listed = {transfer_views.LISTED: row.listed}  # type: ignore[attr-defined]
+    return f"{url}?{urlencode(query | listed)}"

@@ -5,21 +5,32 @@ A failure says what failed and why, and offers the next step first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from images import errors, imports, pause
-from images.admin import formatting, list_state
+from images.admin import failures, formatting, list_state
 from images.admin.actions import may
+from images.admin.image_notices import Notice
 from images.admin.transfer_views import COPYING, IMPORTING, can_retry, needs_url
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 
+NEW: Final = timedelta(minutes=10)  # how long a page says that a transfer has succeeded
 UPLOADS = (TransferKind.UPLOAD, TransferKind.STAGE, TransferKind.IMPORT)
+
+_SUCCESS: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(UPLOADS, gettext_lazy("Upload complete.")),
+    TransferKind.WEB_DOWNLOAD: gettext_lazy("Import complete."),
+    TransferKind.IMAGE_COPY: gettext_lazy("Copy complete."),
+}
 
 
 class Step(NamedTuple):
@@ -70,11 +81,8 @@ def failure(
     ``newest`` are the newest transfers of the image, newest first. None if a transfer is open, if
     the last transfer has not failed, or if there is no transfer. No queries.
     """
-    ended = [it for it in newest if it.ended_at]
-    last = max(ended, key=attrgetter("ended_at"), default=None)
-    if last is None or last.status != TransferStatus.FAILED:
-        return None
-    if any(it.is_open for it in newest):
+    last = failures.last_failed(newest)
+    if last is None:
         return None
     return {
         "title": _title(last),
@@ -86,6 +94,30 @@ def failure(
         "attempt": _attempt(last, newest),
         "steps": list(_steps(request, image, last)),
     }
+
+
+def success(image: Image, newest: Sequence[Transfer]) -> Notice | None:
+    """Return the notice that an image has got its data, or a further copy, in the last ten minutes.
+
+    ``newest`` are the newest transfers of the image. None while one is open, if the last one failed,
+    and later. No queries.
+    """
+    ended = [it for it in newest if it.ended_at]
+    last = max(ended, key=attrgetter("ended_at"), default=None)
+    if last is None or last.status != TransferStatus.DONE:
+        return None
+    is_new = last.ended_at > timezone.now() - NEW  # type: ignore[operator]
+    if not is_new or any(it.is_open for it in newest) or image.deleted_at:
+        return None
+    title = _SUCCESS.get(last.kind)
+    if last.kind in UPLOADS and last.import_method:
+        title = _SUCCESS[TransferKind.WEB_DOWNLOAD]
+    if title is None:  # such as the check of a location
+        return None
+    stored = _("The %(size)s of the image are stored.") % {
+        "size": formatting.amount(image.size or 0)
+    }
+    return Notice(str(title), stored, [formatting.ago(last.ended_at)], tone="done")
 
 
 def source(request: HttpRequest, transfer: Transfer) -> str:

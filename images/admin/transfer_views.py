@@ -8,15 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from images import imports
 from images.access import Caller
-from images.admin import consequences, list_state
+from images.admin import consequences, formatting, list_state
 from images.admin.actions import ACTIONS, get_caller, may, require
 from images.admin.import_forms import (
     CopyForm,
@@ -27,6 +28,7 @@ from images.admin.import_forms import (
 )
 from images.admin.shortcuts import (
     ReasonForm,
+    add_outcome,
     context,
     get_image_or_404,
     redirect_to_image,
@@ -48,6 +50,7 @@ from images.transfers import sources, targets
 
 COPYING = "images.add_imagelocation"  # permissions
 IMPORTING = "images.upload_image"
+LISTED = "transfers"  # parameter: the query of the list of transfers from which the user comes
 
 
 def may_copy(
@@ -120,8 +123,7 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
     form = ImportForm(request.POST if request.method == "POST" else None)
     form.initial = _earlier(request, image)
     if form.is_valid() and form.apply(image.pk, get_caller(request)):
-        done = _("A background worker downloads the data.")
-        return redirect_to_image(request, image, "", done)
+        return _finish(request, image, "", _("A background worker downloads the data."))
     return TemplateResponse(
         request,
         "admin/images/image/import.html",
@@ -148,12 +150,12 @@ def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespon
         raise Http404(_("The image has no transfer with this id."))
     if not transfer.is_open:
         ended = _("The transfer has ended already.")
-        return redirect_to_image(request, image, ended, "")
+        return _finish(request, image, ended, "")
     reason = ReasonForm(request.POST if request.method == "POST" else None)
     if reason.is_valid():
         actor, text = get_caller(request), reason.cleaned_data["reason"]
         refused = try_verb(partial(manual_transitions.cancel, transfer.pk, actor, text))
-        return redirect_to_image(request, image, refused, _("Transfer cancelled."))
+        return _finish(request, image, refused, _("Transfer cancelled."))
     return TemplateResponse(
         request,
         "admin/images/image/cancel.html",
@@ -197,9 +199,33 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     if refused and needs_url(transfer):
         messages.error(request, refused)
         return redirect(
-            list_state.image_url(request, image.pk, "import", transfer=transfer.pk)
+            list_state.image_url(
+                request, image.pk, "import", transfer=transfer.pk, **_listed(request)
+            )
         )
-    return redirect_to_image(request, image, refused, _("Import restarted."))
+    return _finish(request, image, refused, _("Import restarted."))
+
+
+def _listed(request: HttpRequest) -> dict[str, str]:
+    return {LISTED: request.GET[LISTED]} if LISTED in request.GET else {}
+
+
+def _finish(
+    request: HttpRequest, image: Image, refused: str, done: str
+) -> HttpResponse:
+    """Redirect to the list of transfers from which the user has come, else to the image's page.
+
+    The page shows the error ``refused``, or ``done`` if ``refused`` is empty.
+    """
+    if LISTED not in request.GET:
+        return redirect_to_image(request, image, refused, done)
+    named = _("Image %(name)s: %(outcome)s") % {
+        "name": formatting.title(image),
+        "outcome": refused or done,
+    }
+    add_outcome(request, refused and named, named)
+    query = QueryDict(request.GET[LISTED].encode()).urlencode()
+    return redirect(f"{reverse('admin:images_transfer_changelist')}?{query}")
 
 
 def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:

@@ -68,7 +68,7 @@ def state(image: Image, upload: Transfer | None) -> dict[str, Any]:
     """
     document: dict[str, Any] = {
         "status": image.status,
-        "label": image.get_status_display(),
+        "label": formatting.status_name(image.status),
         "upload": "",
         "phase": "",
         "sha256": "",

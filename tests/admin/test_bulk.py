@@ -110,6 +110,19 @@ def test_the_report_is_at_the_address_of_the_preview(
     assert statuses() == ["active", "deleted", "pending_delete"]
 
 
+def test_the_report_names_the_refusals_only_where_there_are_some(
+    root: Client, make_image: MakeImage
+) -> None:
+    path = ask(root, "deactivate", make_image("active"), make_image("deactivated"))
+
+    page = confirm(root, path, "recalled")
+
+    assert "reason: recalled" in page
+    assert "Why refused" not in page
+    path = ask(root, "deactivate", make_image("active"), make_image("queued"))
+    assert "Why refused" in confirm(root, path)
+
+
 def test_what_was_started_cannot_be_started_again(
     root: Client, make_image: MakeImage
 ) -> None:

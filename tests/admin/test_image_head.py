@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.models import Event, Image, Member, Status
+from images.models import Event, Image, Member, Status, Transfer, TransferKind
 from tests.admin.conftest import LIST, shown_form
 from tests.copies import work
 from tests.rows import current
@@ -145,6 +148,98 @@ def test_a_failure_is_told_with_its_url_and_retried_from_there(
 
 
 # Members of an image that is not shared
+
+
+def transfer(image: Image, **fields: Any) -> Transfer:
+    """A new transfer of an image; by default an upload that has just succeeded."""
+    values = {"kind": "upload", "status": "done", "store": "local", "key": uuid4().hex}
+    if fields.get("status", "done") in ("done", "failed"):
+        values |= {"ended_at": timezone.now()}  # type: ignore[dict-item]
+    made: Transfer = image.transfers.create(**(values | fields))
+    return made
+
+
+def test_a_failure_is_in_the_badge(root: Client, make_image: MakeImage) -> None:
+    image = make_image("queued")
+    transfer(image, status="failed", error="It broke off.")
+
+    badge = '<span class="badge status-failed">Queued · failed</span>'
+    assert badge in page(root, image)
+    label = root.get(f"{LIST}{image.pk}/live/").json()["images"][image.pk]["label"]
+    assert label == "Queued · failed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({}, "Upload complete."),
+        ({"kind": "copy"}, "Import complete."),
+        ({"kind": "import", "import_method": "glance-direct"}, "Import complete."),
+        ({"kind": TransferKind.IMAGE_COPY}, "Copy complete."),
+    ],
+)
+def test_success_is_told_for_a_while(
+    root: Client, make_image: MakeImage, fields: dict[str, Any], title: str
+) -> None:
+    image = make_image("active")
+    done = transfer(image, **fields)
+
+    assert f"<strong>{title}</strong> The 21 B of the image are stored." in page(
+        root, image
+    )
+    done.ended_at -= timedelta(minutes=11)
+    done.save()
+    assert title not in page(root, image)
+
+
+def test_a_paused_upload_shows_no_speed(root: Client, make_image: MakeImage) -> None:
+    image = make_image("uploading")
+    image.transfers.update(bytes_received=1024, bytes_expected=2048)
+    assert "KiB/s" in page(root, image) or " B/s" in page(root, image)
+
+    image.transfers.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+
+    assert "B/s" not in page(root, image)
+
+
+@pytest.mark.parametrize("tab", ["change", "data"])
+def test_a_page_has_one_way_to_cancel(
+    root: Client, make_image: MakeImage, tab: str
+) -> None:
+    saving, copied = make_image("saving"), make_image("active")
+    transfer(copied, kind=TransferKind.IMAGE_COPY, status="running")
+
+    assert len(re.findall(">Cancel[^<]*</a>", page(root, saving, tab))) == 1
+    assert len(re.findall(">Cancel[^<]*</a>", page(root, copied, tab))) == 1
+
+
+def test_details_of_events_are_words(root: Client, make_image: MakeImage) -> None:
+    image, change = make_image("active"), uuid4()
+    for verb, detail in (
+        ("receive", {"transfer": str(uuid4()), "size": 3 << 20, "failed_stores": "b"}),
+        ("add_member", {"member": "lab", "can_share": False}),
+        ("update", {"size": ["a", "b"], "bulk_change": str(change)}),
+        ("verify", {"location": 7, "md5": [None, "c0ffee"]}),
+    ):
+        image.events.create(verb=verb, interface="api", detail=detail)
+
+    text = page(root, image, "history")
+    lists = re.findall('<ul class="changes">(.*?)</ul>', text)
+
+    assert lists[0] == "<li><code>md5</code>: <del>–</del> → <ins>c0ffee</ins></li>"
+    assert "<code>size</code>: <del>a</del>" in lists[1]
+    assert f'Part of a bulk change: <a href="{LIST}bulk/{change}/">Report</a>' in text
+    assert lists[2] == "<li>Size: 3.0 MiB</li><li>Stores that failed: b</li>"
+    assert len(lists) == 3
+
+
+def test_the_trash_has_one_name(root: Client, make_image: MakeImage) -> None:
+    image = make_image("pending_delete")
+
+    for text in (page(root, image), root.get(f"{LIST}?view=trash").content.decode()):
+        assert ">In trash</span>" in text
+        assert "Moved to the trash" in text
+        assert "Pending Delete" not in text
 
 
 def test_members_without_effect_are_told_to_be_so(

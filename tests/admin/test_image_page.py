@@ -521,13 +521,15 @@ def test_the_poll_tells_status_and_progress(
     assert found["images"][image.pk]["status"] == "saving"
     assert found["transfers"][0]["percent"] == 50
     assert found["transfers"][0]["words"] == "512 B of 1.0 KiB"
-    assert len(queries) <= 4  # two of them find the session and its user
+    assert len(queries) <= 5  # two of them find the session and its user
 
 
 def test_the_poll_of_one_image(root: Client, image: Image) -> None:
     found = root.get(f"{LIST}{image.pk}/live/").json()
 
-    assert found["images"] == {image.pk: {"status": "active", "label": "Active"}}
+    assert found["images"] == {
+        image.pk: {"status": "active", "tone": "active", "label": "Active"}
+    }
 
 
 def test_links_of_the_snippets_go_where_the_page_was_found(

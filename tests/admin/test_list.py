@@ -328,7 +328,8 @@ def test_the_trash_says_when_an_image_will_be_deleted(
 
     page = root.get(f"{LIST}?view=trash").content.decode()
 
-    assert "Will be deleted" in page
+    assert "Moved to the trash" in page
+    assert "Deleted permanently" in page
     assert shown in page
 
 
@@ -349,10 +350,39 @@ def test_the_list_asks_as_often_for_many_as_for_few(
 
     # For projects, the index, and the few images that it finds.
     searches = 3 if "q=" in query else 0
-    assert len(queries) <= 12 + searches, [it["sql"][:150] for it in queries]
+    assert len(queries) <= 13 + searches, [it["sql"][:150] for it in queries]
     images = [it["sql"] for it in queries if 'FROM "images_image"' in it["sql"]]
     counts = [sql for sql in images if "COUNT(*)" in sql]
     assert [sql for sql in counts if "LIMIT" not in sql] == []
+
+
+def test_an_image_whose_import_failed_says_so_until_the_next_one_begins(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("queued")
+    cancelled = make_image("queued")
+    failed(image)
+    failed(cancelled, code="gone")
+
+    page = root.get(LIST).content.decode()
+    polled = root.get(f"{LIST}live/?ids={image.pk},{cancelled.pk}").json()["images"]
+
+    assert page.count(">Queued · failed</span>") == 1
+    assert polled[image.pk]["label"] == "Queued · failed"
+    assert polled[cancelled.pk]["label"] == "Queued"
+    image.transfers.create(kind="copy", status="waiting", store="local", key="k2")
+    assert "Queued · failed" not in root.get(LIST).content.decode()
+
+
+def test_the_filter_by_tag_suggests_tags(root: Client, make_image: MakeImage) -> None:
+    make_image("active", tags=["lts", "golden"])
+    make_image("queued", tags=["lts", "ubuntu-lts"])
+    make_image("deleted", tags=["lts-old"])
+
+    found = root.get(f"{LIST}tags/?term=LTS").json()
+
+    assert found == {"names": ["lts", "ubuntu-lts"]}
+    assert f'data-suggest="{LIST}tags/"' in root.get(LIST).content.decode()
 
 
 # Tabs
@@ -372,6 +402,7 @@ def test_tabs_count_their_images(root: Client, all_kinds: dict[str, Image]) -> N
         "In progress": "2",
         "Stuck": "1",
         "Failed": "2",
+        "Failed in the last 24 h": "1",
         "Without data": "3",
         "Unverified": "1",
         "Damaged": "1",

@@ -81,7 +81,7 @@ def test_the_list_shows_how_far_a_transfer_is_and_lets_it_be_cancelled(
 
     assert "Copy to another store" in page
     assert "512 B of 1.0 KiB" in page
-    assert f'href="{LIST}{it.image_id}/transfers/{it.pk}/cancel/"' in page
+    assert f'href="{LIST}{it.image_id}/transfers/{it.pk}/cancel/?transfers="' in page
 
 
 def test_the_list_tells_why_a_transfer_failed(
@@ -164,8 +164,42 @@ def test_a_failed_import_is_retried_from_the_list(
     page = root.get(f"{TRANSFERS}?status=failed").content.decode()
 
     retry = f"{LIST}{image.pk}/transfers/{failed.pk}/retry/"
-    assert f'formaction="{retry}"' in page
+    assert f'formaction="{retry}?transfers=status%3Dfailed"' in page
     assert "https://example.org/disk.raw" in page
+
+
+def test_a_retry_leads_back_to_the_list_with_its_filter(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image(
+        "queued", name="nightly", disk_format="raw", container_format="bare"
+    )
+    failed = Transfer.objects.create(
+        image=image,
+        kind=TransferKind.WEB_DOWNLOAD,
+        status="failed",
+        store="local",
+        key="failed",
+        source=web,
+    )
+    path = f"{LIST}{image.pk}/transfers/{failed.pk}/retry/"
+
+    answer = root.post(f"{path}?transfers=status%3Dfailed%26q%3Dnight", follow=True)
+
+    assert answer.redirect_chain == [(f"{TRANSFERS}?status=failed&q=night", 302)]
+    assert "Image nightly: Import restarted." in answer.content.decode()
+
+
+def test_the_list_to_which_a_retry_leads_is_never_elsewhere(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    it = transfer("disk", status="done")
+    path = f"{LIST}{it.image_id}/transfers/{it.pk}/cancel/"
+
+    answer = root.get(f"{path}?transfers=//evil.example/%0d%0aX:y%26%23")
+
+    assert answer.headers["Location"].startswith(f"{TRANSFERS}?")
+    assert "evil.example/" not in answer.headers["Location"]
 
 
 def test_sources_are_shown_to_those_who_import(

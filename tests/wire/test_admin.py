@@ -156,9 +156,9 @@ def test_every_move_by_button(screen: Screen, api: Api, tag: str) -> None:
     for label, status in (
         ("Deactivate", "Deactivated"),
         ("Reactivate", "Active"),
-        ("Delete", "Pending Delete"),
+        ("Delete", "In trash"),
         ("Restore", "Active"),
-        ("Delete", "Pending Delete"),
+        ("Delete", "In trash"),
         ("Delete permanently", "Deleted"),
     ):
         screen.move(label, f"tried: {label}")

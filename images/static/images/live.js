@@ -31,7 +31,7 @@
 
   function showStatus(id, image) {
     for (const badge of document.querySelectorAll(`[data-image="${CSS.escape(id)}"] .badge`)) {
-      badge.className = `badge status-${image.status}`;
+      badge.className = `badge status-${image.tone}`;
       badge.textContent = image.label;
     }
   }

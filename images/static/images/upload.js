@@ -287,6 +287,7 @@ function run(panel) {
       view.message(isElsewhere ? "" : text || texts.textFailed, !isElsewhere);
     } finally {
       if (!upload) running = false;
+      if (!running) view.rest();
       showState();
     }
   }
