@@ -46,7 +46,11 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """The events to read: the conditions on those of images and of families; None excludes a kind."""
+    """A selection of events: one condition for those of images, another for those of families.
+
+    None as a condition selects no event of that kind. With ``before``, only events that are older
+    than this position are selected.
+    """
 
     images: Q | None = field(default_factory=Q)
     families: Q | None = field(default_factory=Q)
@@ -103,7 +107,10 @@ def _selected(selection: Selection) -> Iterator[tuple[str, QuerySet[Any]]]:
 
 
 def _older(kind: str, before: Position | None) -> Q:
-    """Return the condition that an event of a kind is older than that at ``before``."""
+    """Return the condition for the events of one kind that are older than the position ``before``.
+
+    ``kind`` is image or family. None as ``before`` gives a condition that all events meet.
+    """
     if before is None:
         return Q()
     if kind != before.kind:

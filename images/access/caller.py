@@ -67,9 +67,10 @@ def operator(interface: str) -> Caller:
 
 
 def visitor(project: str = "", role: str = "reader") -> Caller:
-    """Return the caller that has nothing but one role, and what it implies, in a project.
+    """Return a caller that has no user, but one role, and the roles that it implies, in a project.
 
-    Without a project, it is everybody: for what is published.
+    Readers of published families are such callers. If ``project`` is empty, the caller has no
+    project, and sees only what all projects see.
     """
     return Caller("", project or None, implied(role), "catalog")
 

@@ -72,7 +72,7 @@ def _find(caller: Caller, ref: str) -> Family:
 
 
 def family_target(family: Family) -> Target:
-    """Return the values of a family that rules check."""
+    """Return the values of a family against which rules are checked."""
     visibility = "public" if family.scope == FamilyScope.PUBLIC else "private"
     return {"owner": family.owner, "visibility": visibility, "name": family.name}
 

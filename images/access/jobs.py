@@ -50,7 +50,7 @@ def get_job(
 
 
 def job_target(job: Job) -> Target:
-    """Return the values of a job that rules check."""
+    """Return the values of a job against which rules are checked."""
     return {"owner": job.project or None, "visibility": "private", "name": job.kind}
 
 

@@ -106,10 +106,10 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """Log a warning about useless entries of the policy file.
+    """Log a warning about entries of the policy file that have no effect.
 
-    They are no rules of this service, and no other entry uses them. ``texts`` are the entries of
-    the file by name.
+    The name of such an entry is not in ``defaults``, the rules of this service, and no other entry
+    refers to it. ``texts`` are the entries of the file by name, ``path`` is the path of the file.
     """
     used = " ".join(texts.values())
     unknown = [

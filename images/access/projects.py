@@ -14,7 +14,10 @@ _finders: list[Find] = []
 
 
 def provide_projects(find: Find) -> None:
-    """Let ``owner_id`` use ``find``, which returns the id of the project with an id or name, or None."""
+    """Register a function with which ``owner_id`` looks up projects.
+
+    ``find`` gets an id or a name, and returns the id of the project that has it, or None.
+    """
     _finders.append(find)
 
 

@@ -316,7 +316,8 @@ def shown(
     """Return those rows of ``page`` that the rule ``show`` allows the caller to see.
 
     The rows are already those that the caller can see by default: the rule hides some of them only
-    if the policy file overrides it. ``target`` returns the values of a row that rules check.
+    if the policy file overrides it. ``target`` returns the values of a row against which rules are
+    checked.
     """
     if show not in overrides():
         return list(page)

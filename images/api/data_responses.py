@@ -26,11 +26,13 @@ def send(
 ) -> HttpResponseBase:
     """Return the response with an image's data, or with the range of it that the request names.
 
-    The caller must be allowed to download it. With ``whole`` the response has all data, whatever the
-    request names. It has all data, too, of an image of which no part can be sent; its headers say so.
-    ``preferred`` stores are tried first. ``etag`` is compared with If-Range. ``allow_damaged`` is
-    for ``lifecycle.read``. The response to HEAD has the same headers as that to GET for all data,
-    and no data. Raises the errors of ``lifecycle.read``, TooManyTransfers, and those of a bad range.
+    The caller must be allowed to download the image. All data is sent, whatever range the request
+    names, if ``whole`` is true, or if the image's data cannot be sent in parts; in the second case
+    the response has ``Accept-Ranges: none``. ``preferred`` are the ids of the stores to try first,
+    ``etag`` is the ETag of the data for If-Range, and ``allow_damaged`` allows sending a copy that
+    is known to be damaged if no other can be read. The response to HEAD has the headers of a GET of
+    all data. Raises the errors of ``lifecycle.read``, TooManyTransfers, and Invalid or
+    RangeNotSatisfiable for a bad range.
     """
     size, checksum = image["size"] or 0, image["checksum"]
     ranged = lifecycle.serves_ranges(image)

@@ -99,7 +99,10 @@ def page_length(params: Mapping[str, str]) -> int:
 
 
 def number_marker(params: Mapping[str, str]) -> int | None:
-    """Return the parameter ``marker`` of a list whose markers are numbers; None without it. Raises Invalid."""
+    """Return the parameter ``marker`` of a list whose markers are integers; None without it.
+
+    Raises Invalid if the parameter is not an integer.
+    """
     marker = params.get("marker")
     return None if marker is None else integer("marker", marker)
 

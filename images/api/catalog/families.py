@@ -80,7 +80,7 @@ class FamilyViewSet(ApiViewSet):
         return family_response(found, document(found))
 
     def partial_update(self, request: Request, family: str) -> HttpResponse:
-        """Change a family by a JSON merge patch; its images are renamed and hidden at once."""
+        """Change a family by a JSON merge patch; rename, hide or show its images accordingly."""
         body = request_body.json(request._request)
         outcome = families.update(
             get_caller(request),
@@ -116,7 +116,11 @@ class FamilyViewSet(ApiViewSet):
 
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, family: str) -> HttpResponse:
-        """Go back to the version that was current before; by request, withdraw the present one."""
+        """Make the version current again that was current before the present one.
+
+        If the body has a true ``withdraw``, the present version is withdrawn: no rollback chooses
+        it later.
+        """
         body = request_body.optional_json(request._request)
         withdraw = documents.members(body, "withdraw").get("withdraw", False)
         outcome = families.rollback(
@@ -178,12 +182,15 @@ def document(family: Family) -> dict[str, Any]:
 
 
 def family_response(family: Family, body: Any, status: int = 200) -> HttpResponse:
-    """Return a response with a JSON document and the ETag of a family, its version."""
+    """Return a response with a JSON document, and with the family's version as its ETag."""
     return responses.versioned(body, family.version, status)
 
 
 def expected_versions(request: Request) -> frozenset[int] | None:
-    """Return the versions of which the family must have one, by the header If-Match; None: any."""
+    """Return the versions of a family that the request's If-Match accepts; None if it accepts any.
+
+    A family's version is the number in its ETag.
+    """
     return preconditions.versions(request._request)
 
 
@@ -212,7 +219,11 @@ def _summary(family: Family) -> dict[str, Any]:
 
 
 def _current(request: Request, caller: Caller, name: str, rule: str) -> Row:
-    """Return the row of the current image of a family, on which the caller is allowed ``rule``."""
+    """Return the row of a family's current image, on which the caller must be allowed ``rule``.
+
+    Raises NotFound if there is no such family or no current image, or if the caller cannot see
+    them, and Forbidden if ``rule`` does not allow it.
+    """
     family = get_family(request, name)
     if family.current is None:
         raise errors.NotFound(f"Family {family.name} has no current image.")

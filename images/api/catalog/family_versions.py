@@ -71,7 +71,10 @@ class FamilyVersionViewSet(ApiViewSet):
         return _response(outcome, 201)
 
     def partial_update(self, request: Request, family: str, label: str) -> HttpResponse:
-        """Withdraw a version, so that no rollback chooses it, or end that; change its note."""
+        """Withdraw a version of a family, end its withdrawal, or change its note.
+
+        A withdrawn version cannot become current, neither by a promotion nor by a rollback.
+        """
         body = documents.members(
             request_body.json(request._request), "withdrawn", "note"
         )

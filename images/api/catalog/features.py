@@ -1,4 +1,4 @@
-"""The view of what the catalogue's own API offers."""
+"""The view of ``/catalog/v1``, which shows the version and the features of this API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class FeatureViewSet(ApiViewSet):
     """``/catalog/v1``: the version and the features of the catalogue's own API."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the version of this API and its features; clients need not try paths."""
+        """Return the version of this API, and its features: name -> whether it is available here.
+
+        Clients can read here whether a feature is available, instead of trying its paths.
+        """
         features = dict.fromkeys(FEATURES, True)
         features["publishing"] = settings.IMAGECATALOG_PUBLISH != "off"
         return responses.json({"features": features, "version": VERSION})

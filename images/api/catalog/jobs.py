@@ -64,7 +64,7 @@ class JobViewSet(ApiViewSet):
 
 
 def accepted(request: Request, job: Job) -> HttpResponse:
-    """Return the response 202 to a request that has caused a job: its document, and its Location."""
+    """Return the response 202 to a request for a job: the job as JSON, and its URL in Location."""
     response = responses.json(document(job), 202)
     public_url.set_location(response, request._request, f"{JOBS}/{job.pk}")
     return response

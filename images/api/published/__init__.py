@@ -1,1 +1,4 @@
-"""The HTTP interface of published trees: files and indexes for programs that know no Image API."""
+"""The HTTP interface of published trees: folders with images as files, and indexes of the images.
+
+Programs that do not know the Image API read them.
+"""

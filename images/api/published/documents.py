@@ -38,17 +38,21 @@ def send(
 ) -> HttpResponse:
     """Return the response with a small document of the media type ``kind``, or 304 (Not Modified).
 
-    ``modified`` is when it changed last. Only if it never changes again (``is_fixed``) is
-    If-Modified-Since heeded: there can be two changes in a second. Raises PreconditionFailed.
+    ``modified`` is the time of the document's last change. If-Modified-Since is heeded only for a
+    document that will never change again (``is_fixed``), because a document can change twice in one
+    second. Raises PreconditionFailed if the request has a condition, such as If-Match, that the
+    document does not meet.
     """
     digest = hashlib.sha256(content).hexdigest()
     return _send(http, digest, lambda: content, kind, modified, is_fixed=is_fixed)
 
 
 def send_index(http: HttpRequest, index: PublishedIndex) -> HttpResponse:
-    """Return the response with an index of a tree, or 304 (Not Modified).
+    """Return the response with an index of a published tree, or 304 (Not Modified).
 
-    Uses the content of the row only if it is sent. Raises PreconditionFailed.
+    ``index.content`` is read only if it is sent, because it can be deferred. Raises
+    PreconditionFailed if the request has a condition, such as If-Match, that the index does not
+    meet.
     """
     kind = media_type(index.path)
     return _send(

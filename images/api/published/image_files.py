@@ -21,11 +21,14 @@ from images.publishing.reading import Folder
 def send(
     http: HttpRequest, caller: Caller, folder: Folder, name: str, *, is_current: bool
 ) -> HttpResponseBase:
-    """Return the response with the data of the image of a folder, as the file ``name``.
+    """Return the response with the data of a published image, as a file with the name ``name``.
 
-    ``is_current``: the file can become that of another version. Then a range is sent only with
-    If-Range: otherwise a client that resumes would put two images together. Raises NotFound
-    if the image can no longer be downloaded, and the errors of a download.
+    The image is that of the version to which ``folder`` belongs. The response is 304 if the client
+    has the data already. ``is_current`` says that the folder is ``current/``, whose file a
+    promotion or a rollback replaces by that of another version. A range of such a file is sent only
+    if the request has If-Range: otherwise a client that resumes a download could join parts of two
+    images. Raises NotFound if the image can no longer be downloaded, PreconditionFailed, and the
+    errors of ``data_responses.send``.
     """
     version = folder.version
     image = _image(caller, version.image_id, is_public=not folder.family.project)
@@ -51,7 +54,12 @@ def send(
 
 
 def _image(caller: Caller, image_id: str, *, is_public: bool) -> Row:
-    """Return the row of an image that the caller can download, as far as it is published now."""
+    """Return the row of a published image that the caller can download.
+
+    With ``is_public``, the image must have the visibility ``public``. Raises NotFound if the image
+    is no longer active or public, or if the caller cannot see it. If the download is not allowed,
+    raises Forbidden where readers sign in, otherwise NotFound.
+    """
     try:
         image = access.get_image(caller, image_id, "download_image")
     except errors.Forbidden:

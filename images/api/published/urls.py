@@ -15,7 +15,11 @@ _view = PublishedView.as_view()
 def published(
     request: HttpRequest, project: str = "", path: str | None = None
 ) -> HttpResponseBase:
-    """Answer a request below ``/pub``: as for an unknown path if nothing is published."""
+    """Answer a request below ``/pub/``; if nothing is published, like one for an unknown path.
+
+    ``project`` is the id of the project whose tree is read, empty for the public tree; ``path`` is
+    a path in the tree, None for its root without a slash.
+    """
     if settings.IMAGECATALOG_PUBLISH == "off":
         return versions.fallback(request)
     response: HttpResponseBase = _view(request, project=project, path=path)

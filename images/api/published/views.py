@@ -30,12 +30,17 @@ JUJU_FOLDERS = tuple(f"{juju.FOLDER}{it}" for it in ("", "/streams", "/streams/v
 
 
 class PublishedAuthentication(CallerAuthentication):
-    """The authentication of readers: none at all if everything published is public."""
+    """The authentication of readers of published trees.
+
+    Where IMAGECATALOG_PUBLISH is ``public``, readers do not sign in; where it is ``signed-in``,
+    they sign in as at the API.
+    """
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        """Return the caller; in the mode ``public`` it is everybody, whatever the request sends.
+        """Return the caller; where readers do not sign in, it is one without a user or a project.
 
-        Raises the errors of CallerAuthentication in the mode ``signed-in``.
+        Such readers are not authenticated: credentials in their requests are ignored. Raises the
+        errors of CallerAuthentication where IMAGECATALOG_PUBLISH is ``signed-in``.
         """
         if settings.IMAGECATALOG_PUBLISH != "public":
             return super().authenticate(request)
@@ -53,7 +58,11 @@ class PublishedView(ApiView):
     }
 
     def rate_key(self, request: Request) -> str:
-        """Return the name by which requests are counted: by address if nobody signs in."""
+        """Return the name by which the requests of a reader are counted for the rate limit.
+
+        Where readers do not sign in, it names the network of the client's address; otherwise it is
+        that of ``ApiView``.
+        """
         if settings.IMAGECATALOG_PUBLISH != "public":
             return super().rate_key(request)
         address = client_address.client(request._request)
@@ -66,7 +75,11 @@ class PublishedView(ApiView):
         return self.get(request, project, path)
 
     def get(self, request: Request, project: str, path: str | None) -> HttpResponseBase:
-        """Return a file, or the page that lists a folder; ``project`` names the tree."""
+        """Return a file of a published tree, or an HTML page that lists a folder.
+
+        ``project`` is the id of the project whose tree is read, empty for the public tree; ``path``
+        is a path in the tree, None for its root without a slash.
+        """
         caller = get_caller(request)
         if "\0" in f"{project}{path}":  # PostgreSQL cannot compare it
             raise reading.missing()
@@ -82,7 +95,10 @@ class PublishedView(ApiView):
 
 
 def _check_tree(caller: Caller, project: str) -> None:
-    """Raise NotFound unless the caller can read the families of a tree."""
+    """Raise NotFound unless the caller can read the published tree of a project.
+
+    ``project`` is the project's id, empty for the public tree.
+    """
     is_own = not project or (
         settings.IMAGECATALOG_PUBLISH == "signed-in" and access.owns(caller, project)
     )
@@ -92,7 +108,7 @@ def _check_tree(caller: Caller, project: str) -> None:
 
 
 class _Tree:
-    """The answers to requests for a tree."""
+    """A published tree, whose methods build the responses to one request of a caller."""
 
     def __init__(self, http: HttpRequest, caller: Caller, project: str) -> None:
         self.http, self.caller, self.project = http, caller, project
@@ -104,7 +120,11 @@ class _Tree:
         )
 
     def answer(self, path: str | None) -> HttpResponseBase:
-        """Return the response for a path within the tree; None: the tree without a slash."""
+        """Return the response for a path within the tree, such as ``images/``.
+
+        None as ``path`` stands for the root of the tree without its slash. Raises NotFound if there
+        is nothing at the path.
+        """
         if path is None:
             return self.to_folder()
         match path.split("/"):
@@ -133,47 +153,58 @@ class _Tree:
         return self.index(path)
 
     def to_folder(self) -> HttpResponse:
-        """Return the redirection to the path with a slash, without which relative links are wrong."""
+        """Return a redirection to the path with a slash at its end, which relative links need."""
         response = responses.nothing(301)
         response.headers["Location"] = f"{quote(self.http.path)}/"
         return response
 
     def page(self, content: bytes) -> HttpResponse:
-        """Return the response with a page."""
+        """Return the response with an HTML page, or 304 if the client has the page already."""
         return documents.send(self.http, content, documents.HTML)
 
     def index(self, path: str) -> HttpResponse:
-        """Return the response with an index, whose content can have megabytes."""
+        """Return the response with the index at ``path``, a generated file that lists images.
+
+        If the request has If-None-Match, the content, which can have megabytes, is read only if the
+        index has changed. Raises NotFound if there is no such index.
+        """
         is_conditional = "If-None-Match" in self.http.headers
         row = reading.index(self.project, path, with_content=not is_conditional)
         return documents.send_index(self.http, row)
 
     def top(self) -> bytes:
-        """Return the page of the top folder."""
+        """Return the HTML page that lists the top folder of the tree."""
         entries = pages.top_entries(reading.entries(self.project))
         return _top_page(self.site, reading.cards(self.project), tuple(entries))
 
     def family(self, name: str) -> tuple[Publication, PublishedFamily]:
-        """Return a published family that the caller can see. Raises NotFound."""
+        """Return the row of a family's publication, and the published family that this row has.
+
+        Raises NotFound if there is no such family, or if the policy file hides it from the caller.
+        """
         row, family = reading.family(self.project, name)
         if access.overrides().get("get_family"):
             access.get_family(self.caller, str(row.family))
         return row, family
 
     def family_page(self, name: str) -> bytes:
-        """Return the page of a family."""
+        """Return the HTML page of a published family, which lists its versions. Raises NotFound."""
         site = replace(self.site, key=reading.key(self.project))
         return pages.family_page(site, self.family(name)[1])
 
     def version(self, family: str, label: str) -> bytes:
-        """Return the page of a version's folder."""
+        """Return the HTML page that lists the folder of a version. Raises NotFound."""
         folder = reading.folder(*self.family(family), label)
         return pages.version_page(
             self.site, folder.family, folder.version, folder.entries(), folder=label
         )
 
     def file(self, family: str, label: str, name: str) -> HttpResponseBase:
-        """Return the response with a file in a version's folder."""
+        """Return the response with a file in the folder of a version of a family.
+
+        ``label`` is that of the version, or ``current`` for the current one. Raises NotFound, and
+        for the data of the image the errors of ``image_files.send``.
+        """
         folder = reading.folder(*self.family(family), label)
         if name not in folder.files:
             raise reading.missing()
