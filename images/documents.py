@@ -23,14 +23,20 @@ def members(document: object, *known: str) -> Mapping[str, Any]:
 
 
 def clean_flag(name: str, value: object) -> bool:
-    """Return a value that is true or false. Raises Invalid, with its name, otherwise."""
+    """Return ``value`` if it is a boolean. Raises Invalid otherwise.
+
+    ``name`` is the name of the value, for the message.
+    """
     if isinstance(value, bool):
         return value
     raise Invalid(f"Invalid {name}: it must be true or false.")
 
 
 def clean_choice(name: str, choices: Collection[str], value: object) -> str:
-    """Return a value that is one of ``choices``. Raises Invalid, with its name, otherwise."""
+    """Return ``value`` if it is one of ``choices``. Raises Invalid otherwise.
+
+    ``name`` is the name of the value, for the message.
+    """
     if isinstance(value, str) and value in choices:
         return value
     raise Invalid(f"Invalid {name}: it must be one of {', '.join(choices)}.")
@@ -42,10 +48,11 @@ def clean(
     model: type[Model],
     read_only: Collection[str],
 ) -> dict[str, Any]:
-    """Return the members of a JSON object, as they are stored in columns of ``model``.
+    """Check the members of a JSON object; return their values (by name) for columns of ``model``.
 
-    ``cleaners`` has a function for each known name. Null stands for the default of a column. Raises
-    Invalid for bad values, unknown names, those in ``read_only``, and null without a default.
+    ``cleaners`` has, for each known name, a function that checks a value and returns it as it is
+    stored. Null stands for the default of a column. Raises Invalid for bad values, unknown names,
+    names in ``read_only``, and null for a column without a default.
     """
     if isinstance(document, dict):
         for name in read_only:
@@ -66,5 +73,8 @@ def _default(model: type[Model], name: str) -> Any:
 
 
 def needed(model: type[Model], name: str) -> Invalid:
-    """Return the error for a missing value of a new object, which has no default."""
+    """Return the error for a document that lacks a value which has no default.
+
+    ``name`` is the name of the value, ``model`` the class of the object to be created.
+    """
     return Invalid(f"A {model._meta.verbose_name} needs '{name}'.")

@@ -76,7 +76,11 @@ def results(change: BulkChange) -> dict[str, int]:
 def _outcome(
     act: Act, row: BulkRow, actor: Caller, reason: str
 ) -> tuple[BulkResult, str]:
-    """Change the image of a row; return the result, and the reason if it was refused."""
+    """Change one image of a bulk change by ``verb``; return the result, and why it was refused.
+
+    ``row`` is the image's row in the bulk change. The reason is empty unless the change was
+    refused. Raises LeaseExpired and ServerStopping, after which the image has no result yet.
+    """
     refusal = ""
     try:
         act(row, actor, reason)
@@ -91,7 +95,10 @@ def _outcome(
 
 
 def _was_changed(row: BulkRow, actor: Caller) -> bool:
-    """Return whether the bulk change of ``actor`` has changed the image of a row. One query."""
+    """Return whether this bulk change has changed the image of ``row`` before. One query.
+
+    ``actor`` names the bulk change in its ``detail``, as do all events of the bulk change.
+    """
     events = Event.objects.filter(image=row.image_id)
     return events.filter(detail__bulk_change=actor.detail["bulk_change"]).exists()
 

@@ -28,11 +28,11 @@ BATCH: Final = 1000  # rows that one transaction removes
 
 
 def create(verb: str, images: QuerySet[Image], caller: Caller) -> BulkChange:
-    """Create a draft for the images in a query, and return it.
+    """Create a draft of a bulk change for the images that a query finds, and return the draft.
 
-    The draft keeps the images that match now, the oldest first, whatever matches later. The number
-    of statements is the same for any number of images. Discards the oldest drafts of a user who has
-    more than MOST_DRAFTS.
+    The draft keeps these images, the oldest first, even if the query later finds others. ``verb``
+    names what the bulk change does. The number of SQL statements is the same for any number of
+    images. Discards the oldest drafts of a user who has more than MOST_DRAFTS.
     """
     ordered = images.order_by("created_at", "pk")
     return _create(BulkChange(verb=verb), ordered, {"image_id": "pk"}, caller)
@@ -80,10 +80,10 @@ def _discard_oldest(user: str) -> None:
 
 
 def set_edit(change_id: UUID, edit: Edit) -> None:
-    """Set what a draft of an edit changes.
+    """Set the edit that a draft of a bulk change will make in its images.
 
-    Raises Invalid and Forbidden for a value that no image can have, and Conflict if the bulk
-    change was requested meanwhile.
+    Raises Invalid or Forbidden for a value that no image can have, and Conflict if the bulk change
+    has been requested already.
     """
     edit.check()
     drafts = BulkChange.objects.drafts().filter(pk=change_id, verb=EDIT)
@@ -92,7 +92,7 @@ def set_edit(change_id: UUID, edit: Edit) -> None:
 
 
 def digest(change: BulkChange) -> str:
-    """Return a text that is another one for every edit; empty for a change that is no edit."""
+    """Return the SHA-256 of a bulk change's edit in hexadecimal digits; empty if it has no edit."""
     if not change.edit:
         return ""
     text = json.dumps(change.edit, sort_keys=True)
@@ -102,11 +102,12 @@ def digest(change: BulkChange) -> str:
 def request(
     change_id: UUID, caller: Caller, reason: str, *, previewed: str = ""
 ) -> BulkChange:
-    """Request the job of a draft for ``caller``, and return the bulk change.
+    """Request the job that carries out a draft of a bulk change, and return the bulk change.
 
-    The caller must have been checked for the permission to do it. ``previewed`` is the digest of
-    the edit that the caller has seen. Raises Invalid for an edit that changes nothing, NotFound,
-    and Conflict if the bulk change was requested already, or the edit is another one by now.
+    The calling code must have checked that ``caller`` is allowed to make the change. ``previewed``
+    is the digest of the edit that the caller has seen. Raises NotFound, Invalid for an edit that
+    changes nothing, and Conflict if the bulk change was requested already, or if the draft has
+    another edit by now.
     """
     with transaction.atomic():
         change = _locked(change_id)
@@ -187,10 +188,11 @@ def _requested() -> errors.Conflict:
 
 
 def prune() -> int:
-    """Remove old bulk changes with their reports; return the number of removed rows.
+    """Remove old drafts, and old bulk changes with their reports; return the number of removed rows.
 
-    Drafts are removed after a day, others with their jobs, IMAGECATALOG_JOB_TIME_TO_LIVE after
-    their end.
+    A draft is removed a day after its creation. A finished bulk change is removed
+    IMAGECATALOG_JOB_TIME_TO_LIVE seconds after its end; a failed or cancelled one after its job,
+    and not earlier than this time after its creation.
     """
     now = timezone.now()
     kept = timedelta(seconds=settings.IMAGECATALOG_JOB_TIME_TO_LIVE)

@@ -38,7 +38,7 @@ class Edit:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Return the edit of a document that ``as_document`` has made."""
+        """Return the edit that ``as_document`` has converted to this document."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document.items()
@@ -83,12 +83,14 @@ class Edit:
 
 
 def is_empty(changes: Changes) -> bool:
-    """Return whether changes change nothing."""
+    """Return whether the changes are empty: they set and remove nothing."""
     return not (changes.fields or changes.properties or changes.removed)
 
 
 def edit(edit: Edit, row: BulkRow, actor: Caller, reason: str) -> None:
-    """Edit the image of a row, if that changes anything, and keep the values in the row.
+    """Make an edit in the image of a row, and keep the values before and after in the row.
+
+    Does nothing if the image already has all values of the edit.
 
     Raises the errors of ``lifecycle.update``.
     """

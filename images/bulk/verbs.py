@@ -1,4 +1,4 @@
-"""The verbs of bulk changes, besides edits: what each does with one image."""
+"""The verbs of bulk changes, such as ``delete``, and the function that each calls for one image."""
 
 from __future__ import annotations
 

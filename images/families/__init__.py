@@ -1,7 +1,7 @@
 """Families: names that always mean one image, the current version among many.
 
-Each operation locks the family, checks the caller's permission and the state, and changes images
-by the verbs of the life cycle, in one transaction.
+Each operation locks the family, checks the caller's permission and the state, and changes images by
+the operations of ``images.lifecycle``, in one transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The images of a family: lock them, and change them by the verbs of the life cycle."""
+"""Functions that lock the images of a family, and change them by ``images.lifecycle``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ class Outcome(NamedTuple):
 def locked(
     caller: Caller, ref: str, *actions: str, expected: Collection[int] | None
 ) -> Iterator[Family]:
-    """Lock a family in a transaction within the context, for a caller who is allowed ``actions``.
+    """A context manager that locks a family in a transaction, and yields the family.
 
-    ``expected`` are the versions of which the family must have one; None: any. Raises NotFound,
-    Forbidden, Conflict if the name is ambiguous, and Changed for another version.
+    ``ref`` is the id or name of the family, ``actions`` are the rules that must allow the caller to
+    change it. If ``expected`` is not None, ``family.version`` (its ETag) must be in it. Raises
+    NotFound, Forbidden, Conflict if several families have the name, and Changed if the family has
+    another version.
     """
     with transaction.atomic():
         family = access.get_family(caller, ref, *actions, lock=True)
@@ -55,9 +57,9 @@ def locked(
 
 
 def save(family: Family, *columns: str) -> None:
-    """Save the given columns of a locked family, and count the change in its ``version``.
+    """Save the given columns of a locked family, and add 1 to its ``version``.
 
-    Also notes the change for what is published of the family.
+    If the family is published, also notes that its files and indexes must be renewed.
     """
     family.version += 1
     family.updated_at = timezone.now()
@@ -78,8 +80,10 @@ def record(
 ) -> None:
     """Write an event into the history of a family, in the transaction of the change.
 
-    Raises TooManyRequests if the caller's project changes the family, or creates and deletes
-    families of a project, too often; commands have no such limit.
+    ``verb`` names the change; ``before`` and ``after`` are the versions of the family that it
+    concerns, such as the former and the new current version. Raises TooManyRequests if the caller's
+    project changes the family, or creates and deletes families of a project, too often; commands
+    have no such limit.
     """
     if verb in ("create", "delete"):
         events.count_change(f"families of {family.owner}", caller, CREATED_TOO_OFTEN)
@@ -102,9 +106,10 @@ def record(
 
 @contextmanager
 def dry_run(enabled: bool = True) -> Iterator[None]:
-    """Roll back all changes of the database within the context, unless ``enabled`` is False.
+    """A context manager that undoes all changes of the database at its end, if ``enabled``.
 
-    Operations in the context check the same, and return the same, as outside of it.
+    Operations in the context make all their checks and return their usual results, which show what
+    they would change.
     """
     with transaction.atomic():
         yield
@@ -155,8 +160,8 @@ def apply_version(
 ) -> list[ImageChange]:
     """Give a locked image the name, ``os_hidden`` and properties of its version in the family.
 
-    ``more`` are further changes. Returns the change, or an empty list if the image has all
-    that already. Raises the errors of ``lifecycle.change``, and Forbidden for a visibility that the
+    ``more`` are further changes. Returns the change, or an empty list if the image already has all
+    these values. Raises the errors of ``lifecycle.change``, and Forbidden for a visibility that the
     caller cannot set.
     """
     fields = {"name": family.name_of(version), "os_hidden": family.hides(version)}
@@ -169,20 +174,31 @@ def apply_version(
 def release(
     family: Family, image: Image, caller: Caller, reason: str
 ) -> list[ImageChange]:
-    """Remove the properties of the family from a locked image, which keeps its name and ``os_hidden``."""
+    """Remove the properties of a family from a locked image; return the change, if there is any.
+
+    The image keeps its name and ``os_hidden``.
+    """
     present = FAMILY_PROPERTIES & image.properties.keys()
     changes = Changes(removed=set(present))
     return _change(family, image, changes, caller, reason)
 
 
 def changes_of_current(family: Family, image: Image) -> Changes:
-    """Return the further changes of an image that becomes current: visibility and purpose."""
+    """Return the changes that only the current image of a family gets: its visibility and purpose.
+
+    The visibility is that of the family, if it has one. If the family's template has ``scs``, the
+    property ``os_purpose`` changes from ``oldgeneric`` to ``generic``.
+    """
     fields = {"visibility": family.visibility} if family.visibility else {}
     return Changes(fields, _purpose(family, image, "oldgeneric", "generic"))
 
 
 def changes_of_old(family: Family, image: Image) -> Changes:
-    """Return the further changes of an image that is current no longer: its purpose."""
+    """Return the changes of an image that is no longer the current one of its family.
+
+    If the family's template has ``scs``, the property ``os_purpose`` changes from ``generic`` to
+    ``oldgeneric``; otherwise nothing changes.
+    """
     return Changes(properties=_purpose(family, image, "generic", "oldgeneric"))
 
 
@@ -192,9 +208,10 @@ def _purpose(family: Family, image: Image, before: str, after: str) -> dict[str,
 
 
 def merged(changes: Iterable[ImageChange]) -> list[ImageChange]:
-    """Return one change per image, from its first values to its last ones, in the order of the first.
+    """Merge the changes of each image into one change, from its first values to its last ones.
 
-    Values that are the same again in the end are left out, as are images of which none differs.
+    The images keep the order of their first changes. Values that are the same in the end are left
+    out, as are images without any difference.
     """
     found: dict[str, dict[str, tuple[Any, Any]]] = {}
     for image, steps in changes:

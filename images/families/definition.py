@@ -67,10 +67,10 @@ def update(
     *,
     expected: Collection[int] | None = None,
 ) -> Outcome:
-    """Change a family by a JSON merge patch, and its images where their names follow from it.
+    """Change a family by a JSON merge patch; rename, hide or show its images accordingly.
 
-    ``expected`` are the versions of which the family must have one. Raises NotFound, Invalid,
-    Forbidden, Changed, and Conflict if the new name is taken.
+    If ``expected`` is not None, ``family.version`` (its ETag) must be in it. Raises NotFound,
+    Invalid, Forbidden, Changed, and Conflict if the new name is taken.
     """
     given = values.clean_changes(document)
     with locked(caller, ref, "manage_family", expected=expected) as family:
@@ -111,8 +111,8 @@ def delete(
 ) -> Outcome:
     """Delete a family. Its images stay, with their names; they lose the family's properties.
 
-    ``expected`` are the versions of which the family must have one. Raises NotFound, Forbidden,
-    Changed.
+    If ``expected`` is not None, ``family.version`` (its ETag) must be in it. Raises NotFound,
+    Forbidden, Changed.
     """
     with locked(caller, ref, "manage_family", expected=expected) as family:
         images = lock_images(family.versions.all(), caller)
@@ -140,10 +140,10 @@ def _apply_to_all(family: Family, caller: Caller, reason: str) -> list[ImageChan
 
 
 def _check_exposure(caller: Caller, family: Family, named: Mapping[str, Any]) -> None:
-    """Raise Forbidden unless the caller can publish the family, and give it its scope and visibility.
+    """Raise Forbidden unless the caller can set a family's new scope, visibility and publication.
 
-    Only values in ``named`` are checked. The name of a public family is taken from all projects:
-    a new one needs the same rule as the scope.
+    Only values in ``named`` are checked. No other project can use the name of a public family, so a
+    new name needs the same permission as the public scope.
     """
     target = access.family_target(family)
     publishes = family.scope == FamilyScope.PUBLIC and {"scope", "name"} & named.keys()
@@ -170,9 +170,10 @@ def _aliases(family: Family) -> set[str]:
 
 
 def _check_aliases(caller: Caller, family: Family, before: set[str]) -> None:
-    """Raise Forbidden for new aliases of a published family, unless the caller can publish it.
+    """Raise Forbidden if a family gets a new alias that the caller is not allowed to publish.
 
-    In the indexes of the public tree an alias is taken from the families of all projects.
+    ``before`` are the aliases before the change. Only published families of the scope ``public``
+    are checked: in the public tree, an alias belongs to one family of all projects.
     """
     is_shown = family.publish and family.scope == FamilyScope.PUBLIC
     if is_shown and _aliases(family) - before:

@@ -29,12 +29,13 @@ def families(
     marker: str | None = None,
     limit: int = 100,
 ) -> tuple[list[Family], str | None]:
-    """Return a page of the families that a caller sees, by name, each with its current version.
+    """Return a page of the families that a caller sees, sorted by name, and the next marker.
 
-    They come without their descriptions and templates.
-    ``image`` is the id of an image, which finds its family; ``marker`` is the id of the last
-    family of the previous page. One query, two with a marker, more if the policy file hides all
-    families of a page. Raises NotFound for a marker that is no family that the caller sees.
+    Families come with their current versions, but without descriptions and templates. ``name``,
+    ``scope`` and ``image`` are filters; ``image`` is the id of an image in the family. ``marker``
+    is the id of the last family of the previous page; the next marker is None on the last page. One
+    query, two with a marker, more if the policy file hides all families of a page. Raises NotFound
+    if the caller sees no family with the id ``marker``.
     """
     if not access.key_allows(caller, "get_family"):
         return [], None
@@ -59,12 +60,13 @@ def versions(
     marker: str | None = None,
     limit: int = 100,
 ) -> tuple[list[FamilyVersion], str | None]:
-    """Return a page of the versions of a family whose images a caller sees, newest first.
+    """Return a page of a family's versions whose images a caller sees, and the next marker.
 
-    Each comes with its image, but not the image's properties and tags unless the policy file
-    overrides the rule ``get_image``. Deleted images are for the project of the family only.
-    ``marker`` is the label of the last version of the previous page. One query, two with a
-    marker. Raises Invalid for an unknown state or marker.
+    The newest version is first. Each comes with its image, but without the image's properties and
+    tags, unless the policy file overrides the rule ``get_image``. Versions whose images are deleted
+    are returned only to the project of the family and to admins. ``state`` is a filter. ``marker``
+    is the label of the last version of the previous page; the next marker is None on the last page.
+    One query, two with a marker. Raises Invalid for an unknown state or marker.
     """
     matching = family.versions.select_related("image").newest_first()
     if state is not None:

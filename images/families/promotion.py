@@ -30,11 +30,12 @@ def promote(
     *,
     expected: Collection[int] | None = None,
 ) -> Outcome:
-    """Make a version the current one of its family. Nothing happens if it is current already.
+    """Make a version the current one of its family; do nothing if it is current already.
 
-    ``expected`` are the versions of which the family must have one. Raises NotFound, Forbidden,
-    Changed, and Conflict if the image is not active, or withdrawn, or not verified in a family
-    of verified images.
+    ``label`` is the label of the version. If ``expected`` is not None, ``family.version`` (its
+    ETag) must be in it. Raises NotFound, Forbidden, Changed, and Conflict if the version is
+    withdrawn, if its image is not active, or if the family requires verified images and this one is
+    not verified.
     """
     with locked(caller, ref, "promote_family", expected=expected) as family:
         version = get_version(family, label)
@@ -49,10 +50,12 @@ def rollback(
     withdraw: bool = False,
     expected: Collection[int] | None = None,
 ) -> Outcome:
-    """Make the version current that was current before, of those that can be promoted.
+    """Make the version current again that was current before the present one.
 
-    ``withdraw`` withdraws the version that is current now: no rollback chooses it again.
-    Raises NotFound, Forbidden, Changed, and Conflict if there is no earlier version.
+    Versions that cannot be promoted are skipped. With ``withdraw``, the present version is
+    withdrawn: no rollback chooses it later. If ``expected`` is not None, ``family.version`` (its
+    ETag) must be in it. Raises NotFound, Forbidden, Changed, and Conflict if there is no earlier
+    version.
     """
     with locked(caller, ref, "promote_family", expected=expected) as family:
         before = family.current
@@ -98,7 +101,11 @@ def make_current(
 
 
 def _earlier(family: Family) -> FamilyVersion | None:
-    """Return the version that was current last before the present one, and can be promoted."""
+    """Return the version that a rollback makes current; None if there is none.
+
+    It is the last one that was promoted, other than the current one. A version is skipped if it is
+    withdrawn, or if its image is not active or, where the family requires it, not verified.
+    """
     earlier = family.versions.filter(
         promoted_at__isnull=False, withdrawn=False, image__status=Status.ACTIVE
     )

@@ -73,7 +73,10 @@ def clean_changes(document: object) -> dict[str, Any]:
 
 
 def check_whole(family: Family) -> None:
-    """Raise Invalid if the values of a family do not fit together."""
+    """Raise Invalid if a family gives the same name to its current image and to visible old images.
+
+    That is so if ``naming`` is ``same`` and ``hide_old`` is false.
+    """
     if family.naming == Naming.SAME and not family.hide_old:
         raise Invalid(
             "Images that are not hidden need other names than the current one. Set 'naming' "
@@ -82,7 +85,7 @@ def check_whole(family: Family) -> None:
 
 
 def clean_label(value: object) -> str:
-    """Return the label of a version if it is one. Raises Invalid otherwise."""
+    """Return ``value`` if it is a valid label of a version. Raises Invalid otherwise."""
     if isinstance(value, str) and _LABEL.fullmatch(value):
         return value
     raise Invalid(
@@ -92,7 +95,7 @@ def clean_label(value: object) -> str:
 
 
 def clean_date(value: object) -> date:
-    """Return a date from its text, such as 2026-01-31. Raises Invalid otherwise."""
+    """Return the date that a text such as 2026-01-31 states. Raises Invalid for any other value."""
     try:
         if isinstance(value, str) and len(value) == len("2026-01-31"):
             return date.fromisoformat(value)
@@ -102,7 +105,10 @@ def clean_date(value: object) -> date:
 
 
 def clean_note(value: object) -> str:
-    """Return the note on a version. Raises Invalid for what cannot be stored."""
+    """Return ``value`` if it can be the note on a version.
+
+    Raises Invalid if it is not text that can be stored, or longer than MAX_NOTE characters.
+    """
     return attributes.clean_text(value, "note", MAX_NOTE)
 
 

@@ -48,10 +48,10 @@ def add(
     """Add an image to a family as a new version, by default labelled with its build date.
 
     The image gets the values of the family's template. ``promote`` makes it current in the same
-    transaction. ``expected`` are the versions of which the family must have one; None: any.
-    Raises Invalid for a malformed label, NotFound, Forbidden, Changed, OverLimit if the family has
-    too many versions, and Conflict if the image is in a family, deleted or of another architecture,
-    if the label is taken, or if the image cannot be promoted.
+    transaction. If ``expected`` is not None, ``family.version`` (its ETag) must be in it. Raises
+    Invalid for a malformed label, NotFound, Forbidden, Changed, OverLimit if the family has too
+    many versions, and Conflict if the image is in a family, deleted or of another architecture, if
+    the label is taken, or if the image cannot be promoted.
     """
     if label is not None:
         values.clean_label(label)
@@ -85,10 +85,11 @@ def change(
     note: str | None = None,
     expected: Collection[int] | None = None,
 ) -> Outcome:
-    """Withdraw a version, or end that, and change its note; None leaves a value as it is.
+    """Withdraw a version of a family or end its withdrawal, or change its note.
 
-    ``expected`` are the versions of which the family must have one; None: any. Raises NotFound,
-    Forbidden, Changed, and Conflict if the current version is to be withdrawn.
+    None as ``withdrawn`` or ``note`` changes nothing. If ``expected`` is not None,
+    ``family.version`` (its ETag) must be in it. Raises NotFound, Forbidden, Changed, and Conflict
+    if the current version is to be withdrawn.
     """
     with locked(caller, ref, "manage_family", expected=expected) as family:
         version = get_version(family, label)
@@ -121,7 +122,7 @@ def remove(
 ) -> Outcome:
     """Remove a version from its family. The image stays, with its name.
 
-    ``expected`` are the versions of which the family must have one; None: any. Raises NotFound,
+    If ``expected`` is not None, ``family.version`` (its ETag) must be in it. Raises NotFound,
     Forbidden, Changed, and Conflict if the version is current.
     """
     with locked(caller, ref, "manage_family", expected=expected) as family:
@@ -194,9 +195,10 @@ def _free_label(family: Family, built: date) -> str:
 
 
 def _template(family: Family, image: Image) -> Changes:
-    """Return the changes of an image that joins: the template's values for what it does not have.
+    """Return the changes that a family's template makes in an image when the image is added.
 
-    With ``template_wins`` the template also replaces values that the image has.
+    The values and tags of the template are added to those of the image. If both have a value, the
+    image keeps its own, unless the template has ``template_wins``.
     """
     template = family.template
     wins = template.get("template_wins", False)
