@@ -63,10 +63,11 @@ def record(
 
 
 def count_change(changed: str, actor: Caller, sentence: str) -> None:
-    """Count a change by the actor's project; ``changed`` names what is changed, such as ``image ID``.
+    """Count a change of an object by the actor's project, for the limit on frequent changes.
 
-    Raises TooManyRequests with the ``sentence`` if the project changes it too often; commands and
-    workers have no such limit.
+    ``changed`` names the object, such as ``image ID``. Raises TooManyRequests, with the message
+    ``sentence``, if the project changes the object too often; commands and workers have no such
+    limit.
     """
     if actor.interface in ("command", "worker"):
         return

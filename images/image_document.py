@@ -1,4 +1,4 @@
-"""The JSON object of an image in API v2, as far as it is the same for every caller."""
+"""The parts of an image's JSON object in API v2 that are the same for every caller."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def links(row: Row) -> dict[str, Any]:
 
 
 def time(text: str) -> str:
-    """Return a time of a row as it is in the document: UTC, without a fraction."""
+    """Convert the text of a time in a row, which is in UTC, to ISO 8601 without a fraction."""
     return f"{text[:10]}T{text[11:19]}Z"

@@ -179,9 +179,11 @@ def _restore_into(database: BaseDatabaseWrapper, backup: Path, reason: str) -> N
 
 
 def _contents(program: str, archive: str) -> str:
-    """Return the list of what is in an archive and can be restored everywhere, for pg_restore.
+    """Return the list of the entries of an archive that are to be restored, for pg_restore.
 
-    Raises BackupError if the archive cannot be read.
+    The PostgreSQL extension that the search of images uses, and its index, are left out, because a
+    server can lack the extension, or not allow the service's user to create it. Raises BackupError
+    if the archive cannot be read.
     """
     entries = _output([program, "--list", archive]).splitlines(keepends=True)
     return "".join(line for line in entries if not set(LEFT_OUT) & set(line.split()))

@@ -38,9 +38,10 @@ class Folder:
     taken: set[str] = field(default_factory=set)
 
     def place(self, image: Image) -> Path:
-        """Return the path for the export of an image: ``NAME.FORMAT``.
+        """Return the path in this folder to which an image is exported, usually ``NAME.FORMAT``.
 
-        If another image uses that, it is ``NAME-ID.FORMAT``; without a usable name ``ID.FORMAT``.
+        If that file belongs to another image, the path is ``NAME-ID.FORMAT``; if the image has no
+        usable name, ``ID.FORMAT``.
         """
         stem, ending = _stem(image), image.disk_format or "img"
         plain = f"{stem or image.pk}.{ending}"

@@ -31,7 +31,7 @@ _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010fff
 
 
 class Guess(NamedTuple):
-    """The guessed values of an image; a value is empty if nothing tells it."""
+    """The guessed values of an image; a value that cannot be guessed is empty."""
 
     name: str
     disk_format: str
@@ -60,9 +60,9 @@ def name_of(file_name: str) -> str:
 
 
 def disk_format_of(file_name: str, head: bytes) -> str | None:
-    """Return the disk format of data that begins with ``head``; None if nothing tells.
+    """Return the disk format of data that begins with ``head``; None if it cannot be recognised.
 
-    If the first bytes do not tell, the suffix of the file name does.
+    If the first bytes are those of no known format, the suffix of the file name decides.
     """
     known = detection.disk_format_of(head)
     if known in attributes.DISK_FORMATS:

@@ -191,7 +191,7 @@ class Compressed:
 
     @property
     def settled(self) -> bool:
-        """Whether it is certain whether the data is accepted, except that it can still be cut off."""
+        """Whether the result of the inspection is certain, except that the data can be cut off."""
         return self._inside.settled
 
     def _read(self, block: bytes) -> None:

@@ -172,7 +172,7 @@ class Content:
         )
 
     def _inside(self, name: str) -> Content:
-        """Return an inspector for the file ``name`` in this archive, or for this data decompressed."""
+        """Return an inspector for the file ``name`` of an archive, or for the decompressed data."""
         disk_format = self._disk_format if self._container == "compressed" else ""
         layers = self._layers + 1
         return Content(disk_format, INSIDE, self._label, self._budget, layers, name)

@@ -31,7 +31,7 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Have further parts of the file captured, once their offsets are known.
+        """Have the inspector keep the disk's file parameters, as soon as their offset is known.
 
         oslo.utils calls this after each block of data.
         """

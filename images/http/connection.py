@@ -159,9 +159,9 @@ def reset_at_close(sock: socket.socket) -> None:
 
 
 def is_open_at_client(sock: socket.socket) -> bool:
-    """Return whether a client has not closed a connection on which this process has ended sending.
+    """Return whether the client keeps a connection open on which this process has ended sending.
 
-    False for a Unix socket, whose client is told by its kernel.
+    False for a Unix socket.
     """
     with suppress(OSError):
         return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _FIN_WAIT
@@ -254,8 +254,8 @@ def check_service() -> None:
 def stop() -> None:
     """End all current and future reads of request bodies with ServerStopping.
 
-    Responses are still delivered. The flag is set before the sockets are shut down, because the
-    kernel also returns bytes that arrive after the shutdown.
+    Responses are still delivered. From now on ``check_service`` raises ServerStopping; the sockets
+    are shut down only then, because the kernel also returns bytes that arrive after the shutdown.
     """
     _stopping.set()
     with _lock:

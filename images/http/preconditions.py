@@ -1,7 +1,7 @@
 """Conditional requests for data: If-Match, If-None-Match and If-Range (RFC 9110 section 13).
 
-Dates count only where the data has a Last-Modified (sections 13.1.3 and 13.1.4), and never in
-If-Range: one second can have two states.
+Dates in conditions count only for data that has a Last-Modified (sections 13.1.3 and 13.1.4), and
+never in If-Range, because data can change twice in one second.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def has_current(
 
 
 def versions(request: HttpRequest) -> frozenset[int] | None:
-    """Return the versions of an object of which If-Match allows a change; None: of any.
+    """Return the versions of an object that the header If-Match accepts; None if it accepts any.
 
-    For objects whose ETag is their version, a number.
+    The ETag of the object must be its version, a number. Without the header, any version is
+    accepted.
     """
     header = request.META.get("HTTP_IF_MATCH")
     if header is None or header.strip() == "*":

@@ -1,4 +1,4 @@
-"""Checks that the text in the URL of a request is UTF-8, and keys for what is known of the URL."""
+"""Checks that the URL of a request is UTF-8, and the WSGI keys for its path and its route."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
 
 
 class ArrivingData(NamedTuple):
-    """The data of a transfer as plugins change it, and what was stated of it before."""
+    """The data of a transfer as plugins change it, and the digests stated for the original data."""
 
     blocks: Iterator[bytes]
     source: SourceStatement = NOTHING_STATED

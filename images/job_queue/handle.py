@@ -17,7 +17,7 @@ SAVE_EVERY: Final = 1.0  # seconds, for the progress
 
 
 class Cancelled(Exception):
-    """The end of a job that somebody has cancelled. Whoever carries the job out lets it pass."""
+    """Raised to end a job that somebody has cancelled; the job's function must not catch it."""
 
 
 class RunningJob:
@@ -29,7 +29,10 @@ class RunningJob:
     """
 
     def __init__(self, job: Job, stopping: Callable[[], bool] = lambda: False) -> None:
-        """``job`` is a job that this process has claimed; ``stopping()``: the worker is being stopped."""
+        """Handle a job that this process has claimed.
+
+        ``stopping()`` returns whether the worker is being stopped.
+        """
         self._job, self._stopping = job, stopping
         self._save_if_due = heartbeat.every(
             min(SAVE_EVERY, heartbeat.interval()), self._save
@@ -63,9 +66,9 @@ class RunningJob:
 
     @property
     def actor(self) -> Caller:
-        """The caller for what the job does: the worker, with every permission, for the requesting user.
+        """The caller in whose name the job acts: the user who requested it, with every permission.
 
-        The request for the job must have checked whether that user is allowed to do it.
+        The code that requested the job must have checked whether this user is allowed to do it.
         """
         job = self._job
         caller = operator("worker")
@@ -81,10 +84,10 @@ class RunningJob:
         self._save_if_due()
 
     def check(self) -> None:
-        """Save a heartbeat and the progress now, and raise the errors of this class.
+        """Save a heartbeat and the progress now. Raises Cancelled, ServerStopping or LeaseExpired.
 
-        In a transaction, no other worker can take the job up before the transaction ends: so what
-        the transaction writes is written once.
+        If this is called in a transaction, no other worker can take over the job before the
+        transaction ends: so only one worker makes the changes of the transaction.
         """
         self._check_stopping()
         self._save()

@@ -1,6 +1,7 @@
-"""Claim, give back and end jobs, and take up those of dead workers again.
+"""Claim jobs, end them or let them wait again, and free the jobs of dead workers.
 
-A worker changes only a job that it still has: the number of the attempt must be that of its own.
+Each attempt to carry out a job has a number. A worker changes a job only while the job still has
+the number of the worker's own attempt.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def end(
     message: str = "",
     result: Mapping[str, object] | None = None,
 ) -> bool:
-    """End a running job with this status; return whether this attempt still had it.
+    """End a running job with this status; return False if this attempt no longer has the job.
 
-    A cancelled job keeps the code and the message of the request to cancel it.
+    ``code`` and ``message`` describe the error, if any. A cancelled job without them keeps those of
+    the request to cancel it.
     """
     columns: dict[str, object] = {
         "status": status,

@@ -1,4 +1,4 @@
-"""Threads of the background worker that carry out work which waits in the database, fairly by owner."""
+"""Threads of the background worker that carry out waiting work, shared fairly among its owners."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class FairPool:
     def __init__(
         self, what: str, at_once: int, next_waiting: NextWaiting, carry_out: CarryOut
     ) -> None:
-        """``what`` names the work in the log, such as "web download"."""
+        """Prepare the threads; ``what`` names the work in the log, such as "web download".
+
+        ``next_waiting`` returns the next work, except that of some owners; ``carry_out`` does it.
+        """
         self.what, self._at_once = what, at_once
         self._next_waiting, self._carry_out = next_waiting, carry_out
         self._per_owner = (at_once + 1) // 2  # limit per owner

@@ -25,18 +25,22 @@ def show_counts() -> None:
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
-    """Return the oldest job that can begin now, except those ``begun`` and of the projects ``busy``.
+    """Return the oldest job that can begin now; None if there is none.
 
-    A job of a kind that only a newer release knows waits for a worker of that release.
+    Jobs with the ids ``begun``, and jobs of the projects ``busy``, are skipped. A job of a kind
+    that only a newer release knows waits for a worker of that release.
     """
     return running.next_waiting(begun, busy, KINDS)
 
 
 def carry_out(job_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Carry out a waiting job of any kind; see ``images.job_queue.running``."""
+    """Carry out a waiting job of any kind; return False if the job does not wait any more.
+
+    When ``stopping()`` becomes True, the job waits again for the next worker.
+    """
     return running.carry_out(job_id, KINDS, stopping)
 
 
 def label(name: str) -> str:
-    """Return the name of a kind of jobs as the admin shows it; its own name if it is unknown here."""
+    """Return the label of a kind of jobs for the admin; its name if the kind is unknown here."""
     return str(KINDS[name].label) if name in KINDS else name

@@ -59,9 +59,10 @@ DUTIES: tuple[Duty, ...] = (
 
 
 def default_interval() -> float:
-    """Return the seconds between two rounds: 10, or the time between two heartbeats if that is less.
+    """Return the default period of the worker's duties in seconds.
 
-    So a dead transfer is noticed soon after its lease, also if the lease is short.
+    It is 10, or the time between two heartbeats if that is less, so that a dead transfer is noticed
+    soon after its lease even if leases are short.
     """
     return min(LONGEST_INTERVAL, heartbeat.interval())
 
@@ -134,9 +135,10 @@ def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> Non
 
 
 def _attempt(duty: Duty) -> bool:
-    """Run a duty once, unless the workers are paused, and count the round; return whether it worked.
+    """Run a duty once, and count the run in the metrics; return False if the duty has failed.
 
-    A failing duty, or an unavailable database, must not end the other duties.
+    While the workers are paused, only duties with ``when_paused`` run. An error is logged, so that
+    it does not end the other duties.
     """
     began = time.monotonic()
     try:
@@ -155,7 +157,11 @@ def _attempt(duty: Duty) -> bool:
 
 
 def _count(duty: Duty, result: str, began: float) -> None:
-    """Count a round of a duty that began at the monotonic time ``began`` (seconds)."""
+    """Count a run of a duty in the metrics, with its duration.
+
+    ``result`` is ``done`` or ``failed``. ``began`` is the monotonic time, in seconds, at which the
+    run began.
+    """
     for each in ("done", "failed"):  # both are shown from the first round on
         process_metrics.count("worker_rounds_total", duty.name, each, by=each == result)
     seconds = time.monotonic() - began

@@ -59,7 +59,7 @@ def _is_cached(image_id: str) -> bool:
 
 
 def tidy_cache() -> None:
-    """Remove damaged data and deleted images from the read cache, and more if it is too large.
+    """Remove damaged data and deleted images from the read cache; evict images above its limit.
 
     Does nothing if this machine has no cache.
     """

@@ -51,10 +51,10 @@ def change(
     """Apply changes that ``clean_changes`` has checked to a locked image: save it, record an event.
 
     Properties that the changes do not name stay as they are. With ``configured`` the operator's
-    configuration sets the properties, so the permissions of the actor do not matter. ``family``
-    is the name of the image's family if the family makes the changes. Raises Forbidden for a
-    protected property, and for what only a family changes; and once the image has data, for a
-    format, a signature or another size or checksum (a format can still be set while staged data
+    configuration sets the properties, so the permissions of the actor do not matter. ``family`` is
+    the name of the image's family if the family makes the changes. Raises Forbidden for a protected
+    property, for values that only the image's family can change, and, once the image has data, for
+    a format, a signature or another size or checksum (a format can still be set while staged data
     waits for its import). Raises OverLimit for too many tags or properties, or too long properties.
     """
     if not configured:
@@ -84,7 +84,8 @@ def apply_checked(
 
     Returns the changed attributes (name -> value), and the values before and after the changes of
     attributes and properties (name -> [before, after]). Raises Forbidden and OverLimit as
-    ``change`` does, except for the permissions of the actor and what only a family changes.
+    ``change`` does, but checks neither the permissions of the actor nor which values only a family
+    can change.
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)

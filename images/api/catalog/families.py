@@ -103,7 +103,7 @@ class FamilyViewSet(ApiViewSet):
 
     @action(detail=True, methods=["post"])
     def promote(self, request: Request, family: str) -> HttpResponse:
-        """Make a version the current one of the family, in one step for all readers."""
+        """Make a version the current one of its family, in one transaction."""
         body = documents.members(request_body.json(request._request), "version")
         outcome = families.promote(
             get_caller(request),
