@@ -161,7 +161,7 @@ def creation_advice(command: str) -> str:
 
 
 def _missing_path() -> str:
-    """Return a name for the path that is missing: of the SQLite database, or of its folder.
+    """Return a phrase that names the missing SQLite database, or its folder if that is missing.
 
     Empty if both exist, or the database is not SQLite.
     """

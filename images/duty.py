@@ -1,4 +1,4 @@
-"""The classes for what the background worker does: duties that it repeats, and waiting work."""
+"""The classes of the background worker's work: duties that it repeats, and work that waits."""
 
 from __future__ import annotations
 

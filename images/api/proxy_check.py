@@ -39,10 +39,10 @@ def proxy_check(request: HttpRequest) -> HttpResponseBase:
     """Answer a request of the command ``doctor`` with a line of JSON that describes it as received.
 
     With ``?data``, 32 MiB of data follow, and then the number of seconds that sending the data
-    took. If that is small although the client has not read the data, a proxy buffers it. A chunked
-    body is read and its bytes are counted; a body with Content-Length is not read. A request
-    without a valid signature is answered like one for an unknown path. Raises BodyIncomplete if a
-    body is cut off.
+    took. If this number is small although the client has not read the data, a proxy buffers it. A
+    chunked body is read and its bytes are counted; a body with Content-Length is not read. A
+    request without a valid signature is answered like one for an unknown path. Raises
+    BodyIncomplete if a body is cut off.
     """
     if not _is_signed(request):
         return versions.fallback(request)

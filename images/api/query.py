@@ -63,7 +63,7 @@ def check_conditions(count: int) -> None:
 
 
 def integer(name: str, value: str) -> int:
-    """Convert the value of the parameter ``name`` to an integer. Raises Invalid if it is none.
+    """Convert the value of the parameter ``name`` to an integer. Raises Invalid for other text.
 
     Integers beyond 64 bits become the largest or smallest 64-bit integer, so that they still
     compare correctly.

@@ -1,7 +1,7 @@
-"""Bulk changes: one verb, or one edit, for many images.
+"""Bulk changes: the same verb, such as ``delete``, or the same edit for many images.
 
-A draft keeps the images that were selected, so that a preview can show what would change. Once it
-is confirmed, a job changes image by image, and each image gets a result.
+A draft keeps the images that were selected, so that a preview can show what would change. Once the
+draft is confirmed, a job changes one image after the other, and keeps a result for each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Carry out bulk changes: change image by image, and keep a result for each.
+"""Carry out bulk changes: change one image after the other, and keep a result for each.
 
-An interrupted job begins again with the images that have no result yet. If one of them was changed
-before the interruption, its event tells so: the event names the bulk change.
+An interrupted job begins again with the images that have no result yet. Events of a bulk change
+name it, and so show whether one of these images was changed before the interruption.
 """
 
 from __future__ import annotations

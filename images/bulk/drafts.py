@@ -188,7 +188,7 @@ def _requested() -> errors.Conflict:
 
 
 def prune() -> int:
-    """Remove old drafts, and old bulk changes with their reports; return the number of removed rows.
+    """Remove old drafts, and old bulk changes with their reports; return the number of rows.
 
     A draft is removed a day after its creation. A finished bulk change is removed
     IMAGECATALOG_JOB_TIME_TO_LIVE seconds after its end; a failed or cancelled one after its job,

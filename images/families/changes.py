@@ -120,10 +120,10 @@ def dry_run(enabled: bool = True) -> Iterator[None]:
 def get_version(
     family: Family, label: str, *, without_image: bool = False
 ) -> FamilyVersion:
-    """Return the version of a family with this label and its image. Raises NotFound if there is none.
+    """Return a family's version with this label, and its image. Raises NotFound if there is none.
 
-    A version whose image's row is gone is found only with ``without_image``: the previous release
-    leaves such versions behind.
+    The previous release leaves versions behind whose images' rows are gone: they are found only
+    with ``without_image``.
     """
     versions = family.versions.filter(label=label)
     if not without_image:

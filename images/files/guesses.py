@@ -71,9 +71,10 @@ def disk_format_of(file_name: str, head: bytes) -> str | None:
 
 
 def guess(file_name: str, head: bytes) -> Guess:
-    """Guess an image's values from the name of its data, and from its first bytes if they are known.
+    """Guess an image's values from the name of its data, and from the first bytes of the data.
 
-    ``head`` is empty if they are not. 64 KiB are enough to recognize each format.
+    ``head`` are the first bytes, or empty if they are unknown. 64 KiB are enough to recognise each
+    format.
     """
     stem, extension = _split(file_name)
     if extension == "ova" and (not head or tar.is_tar(head)):

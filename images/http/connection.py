@@ -44,10 +44,10 @@ _Read = TypeVar("_Read")
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Within this context, let a read of the socket fail if no byte arrives for ``seconds``.
+    """A context manager in which a read of the socket fails if no byte arrives for ``seconds``.
 
-    The context raises ServerStopping if the service is stopping, and TransferEnded if
-    ``end_receiving`` was called for the socket.
+    Raises ServerStopping if the service is stopping, and TransferEnded if ``end_receiving`` was
+    called for the socket.
     """
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     timeout = sock.gettimeout()

@@ -1,4 +1,4 @@
-"""The class of a kind of jobs: what a background worker does for each of them."""
+"""The class of a kind of jobs, which has the function that carries out jobs of this kind."""
 
 from __future__ import annotations
 

@@ -124,9 +124,9 @@ class CheckedData:
         """Prepare the checks of data for an image.
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are
-        claims about the data. ``stated_by`` says where the digests come from, such as ``import``;
-        it, or ``source.by``, becomes ``DataFacts.verified_by``. Another part of the import compares
-        the digests of ``source``. ``room`` is the number of bytes that the
+        claims about the data. ``stated_by`` says where the digests come from, such as ``import``.
+        ``source`` has digests that another part of the import compares. ``stated_by`` or
+        ``source.by`` becomes ``DataFacts.verified_by``. ``room`` is the number of bytes that the
         owner's quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
         signature cannot be verified, or digests in its custom properties are malformed.
         """

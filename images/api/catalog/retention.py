@@ -70,7 +70,7 @@ class RetentionPolicyViewSet(ApiViewSet):
 
     @action(detail=True, methods=["post"])
     def preview(self, request: Request, name: str) -> HttpResponse:
-        """Return what a run of the policy would do now, and a token for this run; changes nothing."""
+        """Return what a run of the policy would do now, with a token to start it; change nothing."""
         request_body.raw(request._request)  # the URL says everything
         params = request.query_params
         query.check_text(params)
@@ -99,7 +99,7 @@ class RetentionPolicyViewSet(ApiViewSet):
 
     @action(detail=True, methods=["post"])
     def run(self, request: Request, name: str) -> HttpResponse:
-        """Start a run of the policy as a job, after a preview or with ``force``."""
+        """Start a job that runs the policy, by the token of a preview or with ``force``."""
         sent = request_body.optional_json(request._request)
         body = documents.members(sent, "preview", "force")
         token = body.get("preview")

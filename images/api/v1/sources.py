@@ -19,7 +19,7 @@ SCHEMES = ("http://", "https://")
 class Sources(NamedTuple):
     """The source of an image's data that a request names: at most one of the fields is set.
 
-    None is set for a request without data.
+    For a request without data, no field is set.
     """
 
     has_body: bool
