@@ -1,6 +1,6 @@
 """Functions that count uploads and downloads, and refuse those above a limit.
 
-The limits are on what runs at once for a client address, for a project and in the process.
+The limits are on concurrent transfers of a client's address, of a project and of the process.
 ``images.transfers.concurrency`` has the limits and counts the transfers.
 """
 

@@ -1,4 +1,4 @@
-"""A bucket with backups. A backup is the objects whose keys begin with its name.
+"""A bucket with backups. A backup consists of the objects whose keys begin with its name.
 
 The manifest is the object of a backup that is written last: it makes the backup complete.
 """

@@ -22,7 +22,7 @@ TIME: Final = "%Y%m%dT%H%M%SZ"
 
 
 def check_kind(manifest: Manifest) -> None:
-    """Raise BackupError unless the backup is of the kind of database that the service has."""
+    """Raise BackupError unless the database in the backup is of the service's kind, such as SQLite."""
     if manifest.database != connection.vendor:
         raise BackupError(
             f"The backup is of a {manifest.database} database, and DATABASE_URL names one of "

@@ -58,8 +58,8 @@ def dump(folder: Path) -> Facts:
 def needed(backup: Path) -> Iterator[NeededObject]:
     """Yield the stored objects to which the database in a backup refers.
 
-    Reads the copy in the backup. The log of the service's own database would grow during such a
-    long read.
+    Reads the database file in the backup: during such a long read of the service's own database,
+    the write-ahead log of that database would grow.
     """
     with opened_sqlite(str(backup / FILE)) as database:
         yield from needed_objects(database)

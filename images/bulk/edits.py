@@ -51,7 +51,7 @@ class Edit:
         return {name: value for name, value in asdict(self).items() if value}
 
     def check(self) -> None:
-        """Raise Invalid or Forbidden for a value that no image can have."""
+        """Raise Invalid or Forbidden if a value of the edit is one that no image can have."""
         lifecycle.clean_changes(Changes(dict(self.fields), dict(self.properties)))
         attributes.clean_fields({"tags": [*self.add_tags, *self.remove_tags]})
         for name in self.remove_properties:

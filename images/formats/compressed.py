@@ -1,8 +1,8 @@
 """Inspection of compressed data while it streams: gzip, bzip2 and xz.
 
-Other compressions are recognised, and refused with their names in the error. zstd needs a package
-before Python 3.14, and no known consumer of images opens it. The directory of a zip file is at its
-end, but a stream is inspected from its beginning.
+Other compressions are recognised, and refused with their names in the error. Examples are zstd, for
+which Python needs a package before 3.14 and which no known consumer of images opens, and zip, whose
+directory is at the end of the file, while a stream is inspected from its beginning.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ def schemas(documents: Mapping[str, Document]) -> Document:
 
 
 def _moved(value: Any) -> Any:
-    """Return a part of a JSON schema whose references point to the document's component schemas."""
+    """Return a part of a JSON schema, with references changed to the document's component schemas."""
     if isinstance(value, list):
         return [_moved(one) for one in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The views of families: the resource, its current image, and the change of the current image."""
+"""The API views of families: list, show and change them, promote and roll back their versions."""
 
 from __future__ import annotations
 

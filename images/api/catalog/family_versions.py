@@ -47,7 +47,7 @@ class FamilyVersionViewSet(ApiViewSet):
         return responses.json({"versions": shown, **links})
 
     def create(self, request: Request, family: str) -> HttpResponse:
-        """Add an image to a family as a new version; by request, promote it in the same step."""
+        """Add an image to a family as a new version; with ``promote``, make it the current one."""
         body = documents.members(
             request_body.json(request._request),
             "image",
