@@ -83,7 +83,7 @@ def _fetch(caller: Caller, listing: Listing, trusted: bool) -> Fetched:
 
 @dataclass(frozen=True)
 class _Plan:
-    """All that the statement of a page depends on: who asks for what, and after which image."""
+    """The query of a page of images: the caller's project, the filters, the order, the position."""
 
     sees_all: bool  # the images of all projects
     project: str | None
@@ -93,9 +93,9 @@ class _Plan:
 
 
 def _statement(plan: _Plan) -> Statement | None:
-    """Return the statement of a page, None if no image can match.
+    """Return the SQL statement of a page of images; None if no image can match.
 
-    Statements of one form are compiled once.
+    Plans that differ only in their values share one compiled statement.
     """
     placeholders = Placeholders()
     try:
@@ -106,7 +106,10 @@ def _statement(plan: _Plan) -> Statement | None:
 
 
 def _form(plan: _Plan, placeholders: Placeholders) -> _Plan:
-    """Return a plan with placeholders in place of its values. Raises Varying."""
+    """Return a plan with placeholders in place of its values, so that its SQL can be reused.
+
+    Raises Varying if the SQL depends on the values.
+    """
     where = placeholders.add_all(plan.listing.where)
     return replace(
         plan,
@@ -117,7 +120,7 @@ def _form(plan: _Plan, placeholders: Placeholders) -> _Plan:
 
 
 def _compiled(plan: _Plan) -> Statement | None:
-    """Return the statement of a page, None if no image can match."""
+    """Compile and return the SQL statement of a page of images; None if no image can match."""
     listing, sort, where = plan.listing, plan.listing.sort, plan.listing.where
     if plan.last is not None:
         where &= _after(sort, plan.last)
@@ -177,7 +180,11 @@ def _complete(sort: Sort) -> tuple[tuple[str, bool], ...]:
 def _last(
     caller: Caller, marker: str | None, sort: Sort, trusted: bool
 ) -> tuple[Any, ...] | None:
-    """Return the values of the sort columns of the image ``marker``. Raises Invalid."""
+    """Return the values of the sort columns of the image with the id ``marker``; None without one.
+
+    ``trusted`` says that the caller is known to see this image. Raises Invalid if the caller sees
+    no image with this id.
+    """
     if marker is None:
         return None
     # A deleted image is a valid marker: clients that delete page by page must be able to continue.

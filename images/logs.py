@@ -112,9 +112,9 @@ def word(value: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an error, and the message of its cause unless it contains this already.
+    """Return the message of an error, followed by its cause unless the message contains the cause.
 
-    The error's own message is the one for operators, if it has one.
+    Of an ImageError, the message for operators is used.
     """
     text = error.for_operator() if isinstance(error, errors.ImageError) else str(error)
     cause = error.__cause__

@@ -58,12 +58,12 @@ def _check_not_copied(image: Image, store: Store) -> None:
 def queue_image_copy(
     image: Image, wanted: Targets, actor: Caller, task: Task | None = None
 ) -> None:
-    """Queue the copy of a locked, active image's data to more stores, or anew to damaged ones.
+    """Queue the copy of a locked, active image's data to the stores ``wanted``.
 
-    The caller must have called ``check_copied`` for the image. ``task`` is the request of a
-    client of the import API, if there is one; without it ``wanted`` has one store. Raises
-    Invalid if one of the stores has the data already, OverLimit for too many locations or a
-    full quota.
+    A damaged copy in one of them is replaced. The caller must have called ``check_copied`` for the
+    image. ``task`` is the request of a client of the import API, if there is one; without it
+    ``wanted`` has one store. Raises Invalid if one of the stores has an intact copy already,
+    OverLimit for too many locations or a full quota.
     """
     store_ids = [store.id for store in wanted.stores]
     replaced = damaged_to_replace(image, store_ids)

@@ -14,8 +14,9 @@ def deactivate(
 ) -> None:
     """Deactivate an image: only admins can download its data.
 
-    No error if the image is deactivated already. ``step`` is part of the transaction. Raises
-    NotFound, and Forbidden in any status except active and deactivated.
+    No error if the image is deactivated already. The change is made in one transaction, within the
+    context that ``step`` returns. Raises NotFound, and Forbidden in any status except active and
+    deactivated.
     """
     with locked(image_id, actor) as image, step(image):
         if image.status != Status.DEACTIVATED:
@@ -34,8 +35,9 @@ def reactivate(
 ) -> None:
     """Reactivate an image: its data can be downloaded again.
 
-    No error if the image is active already. ``step`` is part of the transaction. Raises
-    NotFound, and Forbidden in any status except active and deactivated.
+    No error if the image is active already. The change is made in one transaction, within the
+    context that ``step`` returns. Raises NotFound, and Forbidden in any status except active and
+    deactivated.
     """
     with locked(image_id, actor) as image, step(image):
         if image.status != Status.ACTIVE:

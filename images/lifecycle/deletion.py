@@ -53,13 +53,13 @@ def delete(
 ) -> None:
     """Delete an image: to the trash if it has data and deletion is delayed, otherwise permanently.
 
-    The image's running transfer is cancelled. Objects in an unavailable store are removed
-    later. Where the project's trash has a quota, the oldest images in the trash are deleted
-    permanently to make room; an image larger than the quota does not go to the trash.
-    With ``keep_trash`` nothing is deleted permanently that can be restored or could be: without
-    room in the trash, nothing changes. With ``trash_only`` that holds for every image, also for
-    one without data. ``step`` is part of the transaction. Raises NotFound, Forbidden if the image
-    is protected, and Conflict if it is current in a family, or cannot go to the trash.
+    The image's running transfer is cancelled. Objects in an unavailable store are removed later.
+    Where the project's trash has a quota, the oldest images in the trash are deleted permanently to
+    make room; an image larger than the quota does not go to the trash. With ``keep_trash`` nothing
+    is deleted permanently that can be restored or could be: without room in the trash, nothing
+    changes. With ``trash_only`` that holds for every image, also for one without data. The change is
+    made in one transaction, within the context that ``step`` returns. Raises NotFound, Forbidden if
+    the image is protected, and Conflict if it is current in a family, or cannot go to the trash.
     """
     with locked(image_id, actor) as image, step(image):
         if image.protected:
@@ -148,7 +148,7 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
 
 
 def trash_locations(image: Image, locations: Iterable[ImageLocation]) -> None:
-    """Remove locations from a locked image that exists; their objects go to the trash.
+    """Remove locations from a locked image that is not deleted, and their objects later.
 
     The objects are removed after IMAGECATALOG_SCRUB_TIME, or soon if deletion is not delayed or the
     project's trash is full.
@@ -167,9 +167,10 @@ def restore(
     """Restore an image from the trash, with its status before the deletion and its locations.
 
     At least one of its copies must still be in its store with its original size; an image of 0
-    bytes needs no copy. ``step`` is part of the transaction. Raises NotFound, Conflict if no copy
-    is left or the image is not in the trash, OverLimit if its bytes no longer fit into the quota
-    or the project has all the images it is allowed, and StoreError if no store can answer.
+    bytes needs no copy. The change is made in one transaction, within the context that ``step``
+    returns. Raises NotFound, Conflict if no copy is left or the image is not in the trash,
+    OverLimit if its bytes no longer fit into the quota or the project has all the images it is
+    allowed, and StoreError if no store can answer.
     """
     readable = _readable_copy(image_id)
     with locked(image_id, actor, deleted=True) as image, step(image):

@@ -1,4 +1,7 @@
-"""The protection of the images of families: what only their family changes or ends."""
+"""Protection of the images of families against changes that only their family can make.
+
+The current image of a family is also protected against operations such as a deletion.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ def check_new(properties: Mapping[str, str]) -> None:
 
 
 def check_changes(image: Image, changes: Changes) -> None:
-    """Raise Forbidden if changes of a locked image concern what only its family changes.
+    """Raise Forbidden if changes of a locked image concern attributes that only its family sets.
 
-    These are the name, ``os_hidden``, and the properties ``image_family`` and
-    ``image_version``. An image that had these properties before there were families is in no
-    family, and can change and lose them.
+    These are the name, ``os_hidden``, and the properties ``image_family`` and ``image_version``. An
+    image that had these properties before there were families is in no family, and can change and
+    lose them.
     """
     before = image.properties
     touched = {

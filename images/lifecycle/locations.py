@@ -244,7 +244,8 @@ def _withdraw(
 ) -> None:
     """Remove locations from an active image that keeps the ``others``; record an event.
 
-    Raises Forbidden if all others are damaged, but not all that are to be removed.
+    Raises Forbidden if the image would lose its last undamaged copy: all ``others`` are damaged,
+    and at least one of ``locations`` is not.
     """
     if all(it.damage for it in others) and not all(it.damage for it in locations):
         raise errors.Forbidden(

@@ -104,9 +104,10 @@ def update(
 ) -> None:
     """Change attributes, properties and locations of an image: all changes, or none.
 
-    Properties that the changes do not name stay as they are, also when another request changes
-    them meanwhile. ``step`` is part of the transaction. Raises NotFound, Invalid, Forbidden (a
-    format can be set only before the image has data), Conflict, OverLimit.
+    Properties that the changes do not name stay as they are, also when another request changes them
+    meanwhile. The change is made in one transaction, within the context that ``step`` returns.
+    Raises NotFound, Invalid, Forbidden (a format can be set only before the image has data),
+    Conflict, OverLimit.
     """
     changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes, changes)

@@ -1,4 +1,4 @@
-"""Steps: what another package does in the transaction in which an image changes."""
+"""Steps: code of other packages that runs in the transaction in which an image changes."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ Step = Callable[[Image], AbstractContextManager[None]]
 
 
 def no_step(image: Image) -> AbstractContextManager[None]:
-    """Return a context that does nothing: the image changes on its own."""
+    """Return a context that does nothing, for a change of an image without a step."""
     return nullcontext()

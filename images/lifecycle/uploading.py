@@ -252,10 +252,10 @@ def _receive(
 def _add_data(
     image: Image, transfer: Transfer, received: Received, actor: Caller
 ) -> None:
-    """Add to a locked image what a transfer has brought, and record an event.
+    """Add the result of a transfer to a locked image, and record an event.
 
-    The image becomes active. An image that had data before keeps its status; a transfer for
-    digests only adds the digests.
+    The image becomes active. An image that had data before keeps its status, and gets further
+    locations, or only digests if the transfer was begun for them.
     """
     facts, copies, _ = received
     if transfer.is_for_digests:

@@ -20,7 +20,7 @@ class FamilyCommand(CatalogueCommand):
     """The base class of commands that change a family."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the options that all of these commands have."""
+        """Add the options of all commands that change a family: --dry-run, --reason and --json."""
         parser.add_argument(
             "--dry-run",
             action="store_true",

@@ -15,23 +15,26 @@ log = logging.getLogger(__name__)
 
 
 def report_start(status: str) -> None:
-    """Report what the service does before it is ready; ``status`` is a sentence, here and below."""
+    """Report ``status``, a sentence on what the service does before it is ready."""
     _send(f"STATUS={status}")
 
 
 def report_ready(status: str) -> None:
-    """Report that the service is ready after its start or after a reload, successful or not."""
+    """Report that the service is ready after its start or a reload; ``status`` is a sentence on it.
+
+    A reload that has failed also ends with this report.
+    """
     _send("READY=1", f"STATUS={status}")
 
 
 def report_reload(status: str) -> None:
-    """Report that a reload begins."""
+    """Report that a reload begins; ``status`` is a sentence on it for operators."""
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     _send("RELOADING=1", f"MONOTONIC_USEC={now}", f"STATUS={status}")
 
 
 def report_stop(status: str) -> None:
-    """Report that the service stops."""
+    """Report that the service stops; ``status`` is a sentence on it for operators."""
     _send("STOPPING=1", f"STATUS={status}")
 
 

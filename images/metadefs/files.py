@@ -1,4 +1,4 @@
-"""Namespaces as documents in the format of Glance, and JSON files with one each: loading and writing."""
+"""Loading and writing of namespaces: Glance's JSON documents, and files with one namespace each."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def create(document: Mapping[str, Any]) -> MetadefNamespace:
 
 
 def change(namespace: MetadefNamespace, changes: Mapping[str, Any]) -> MetadefNamespace:
-    """Replace the attributes and parts of the content that ``changes`` has; null removes a value.
+    """Replace the attributes and parts of the content of a namespace that ``changes`` has.
 
-    All others stay as they are by now. Raises NotFound if the namespace was deleted, and the
-    errors of ``clean_namespace``.
+    Null removes a value. All other values stay as they are in the database at that time. Raises
+    NotFound if the namespace was deleted, and the errors of ``clean_namespace``.
     """
     with transaction.atomic():
         rows = MetadefNamespace.objects.select_for_update()

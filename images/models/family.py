@@ -27,7 +27,7 @@ class FamilyScope(models.TextChoices):
 
 
 class Naming(models.TextChoices):
-    """The names of the images of a family that are not current."""
+    """The ways to name those images of a family that are not current."""
 
     SAME = "same", _("the name of the current image")
     VERSIONED = "versioned", _("that name, and the version in parentheses")
@@ -237,7 +237,8 @@ class FamilyEvent(models.Model):
 def natural_key(label: str) -> bytes:
     """Return the bytes by which labels sort in natural order: ``9.1`` comes before ``9.10``.
 
-    A number becomes its length in two digits and its digits; databases compare bytes alike.
+    In the bytes, the length of each number, in two digits, comes before its digits. All databases
+    sort bytes in the same order.
     """
 
     def number(match: re.Match[str]) -> str:

@@ -48,8 +48,9 @@ def in_batches(
 ) -> Iterator[Row]:
     """Yield rows in the order of their primary keys, read in batches of ``size``.
 
-    Each row is yielded once, also if the caller does not change it. ``narrow`` is called for each
-    batch with the query for the remaining rows, and returns those of them that can be in it.
+    Each row is yielded once, even if it still matches the query ``rows`` afterwards. ``narrow``
+    gets the query for the remaining rows before each batch, and returns the query for those that
+    the batch can contain.
     """
     ordered = rest = rows.order_by("pk")
     while batch := list(narrow(rest)[:size]):
@@ -65,9 +66,10 @@ def page(
 ) -> tuple[list[Row], str | None]:
     """Return at most ``limit`` of the sorted ``rows``, and the marker with which the next page begins.
 
-    ``shown`` returns those of a list of rows that the caller can see; ``following`` the condition
-    for the rows after a given one. The marker is the primary key of the last row of the page; None
-    on the last page. One query, more if ``shown`` leaves nothing of a page.
+    ``shown`` gets a list of rows, and returns the rows of it that the caller can see. ``following``
+    gets a row, and returns the condition for the rows after it. The marker is the primary key of
+    the last row of the page; None on the last page. One query, and one more after each page of
+    which the caller can see no row.
     """
     while True:
         found, more = first(rows, limit)

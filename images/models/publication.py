@@ -1,4 +1,4 @@
-"""Tables of publishing: published families and indexes as requests read them, and noted changes."""
+"""Models of publishing: families and indexes in the form that clients get, and their changes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PreparedVersion(models.Model):
 
 
 class Publication(models.Model):
-    """A published family, as of the last renewal."""
+    """A published family in the form that clients get. The row is renewed after each change."""
 
     # A plain value: the previous release deletes families.
     family = models.UUIDField()
@@ -75,7 +75,10 @@ class Publication(models.Model):
 
 
 class PublishedTree(models.Model):
-    """A tree of published families: the public one, or that of a project. Its row is its lock."""
+    """A tree of published families: the public one, or that of a project.
+
+    A process that changes families or indexes of the tree locks this row.
+    """
 
     project = models.CharField(max_length=255, primary_key=True)  # blank: public
     revision = models.PositiveIntegerField(default=0)
@@ -93,7 +96,7 @@ class PublishedTree(models.Model):
 
 
 class PublishedIndex(models.Model):
-    """An index of a tree, such as index.json, as it is sent."""
+    """The content of an index file in a published tree, such as index.json."""
 
     tree = models.CharField(max_length=255)
     path = models.CharField(max_length=100)
@@ -131,9 +134,10 @@ class PublicationChange(models.Model):
 
 
 def note_change(family: Family, *, moved: bool = False) -> None:
-    """Note that a family has changed, so that the next reader renews its publication.
+    """Note that a family has changed, so that its publication is renewed before it is next read.
 
-    ``moved``: its scope has changed, so both trees are renewed. One query.
+    ``moved`` says that the family's scope has changed: then it is renewed in the public tree and in
+    the tree of its project. One query.
     """
     _note(family.pk, {PUBLIC, family.owner} if moved else {tree_of(family)})
 

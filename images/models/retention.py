@@ -89,9 +89,9 @@ class RetentionPolicy(models.Model):
 class RetentionClock(models.Model):
     """The time since which a policy no longer keeps an image. Only runs of the policy write it.
 
-    The stages of the policy count from it. It is stored, because it cannot be computed: nobody
-    knows when an image lost the tag, the protection or the promotion that kept it, and a new policy
-    must not delete at once what it sees for the first time.
+    The actions of the policy are due a certain time after it. It is stored because it cannot be
+    computed: no record says when an image lost the tag, the protection or the promotion that kept
+    it, and a new policy must not act at once on images that it sees for the first time.
     """
 
     policy = models.ForeignKey(

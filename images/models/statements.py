@@ -89,8 +89,8 @@ class Placeholders:
     def fill_in(self, statement: Statement) -> Statement:
         """Return a statement with the values in place of the placeholders.
 
-        Raises Varying if it has not all of them: some conditions change their values, as those
-        for a part of a text do.
+        Raises Varying if the statement lacks one of the placeholders: some conditions, such as
+        those for a part of a text, put changed values into the statement.
         """
         if not self._values.keys() <= {*statement.params}:
             raise Varying

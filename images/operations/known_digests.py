@@ -94,10 +94,10 @@ def _any(first: Q, second: Q) -> Q:
 
 
 def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:
-    """Return ``digests`` and the digests in the columns checksum and os_hash_value of the image.
+    """Return ``digests``, and the digests in the image's columns checksum and os_hash_value.
 
-    An earlier release stored digests only in these columns. Sorted by algorithm, because the
-    order in the database is that of a set, and another one in each process.
+    An earlier release stored digests only in these columns. The result is sorted by algorithm,
+    because the order in the database is different in each process.
     """
     columns = {
         "md5": image["checksum"],

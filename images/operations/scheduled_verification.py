@@ -200,9 +200,10 @@ def _is_free() -> Q:
 
 
 def _must_wait() -> bool:
-    """Return whether nothing must be read now: transfers wait, or the hour is not allowed.
+    """Return whether verification must pause: transfers wait, or this hour is not an allowed one.
 
-    After transfers have waited for ten minutes, copies are read until the next time that none waits.
+    Also True if there is no schedule. After transfers have waited for ten minutes, they are ignored
+    until a call finds that none waits.
     """
     global _waiting_since
     if not interval() or not _is_allowed_hour(timezone.now().hour):

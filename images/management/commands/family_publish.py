@@ -1,4 +1,4 @@
-"""The command that publishes a family, and ends that."""
+"""The command that publishes a family, or ends its publication."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of publishing: the key that signs, and versions that cannot be published."""
+"""Checks of publishing: whether the key can sign, and which versions cannot be published."""
 
 from __future__ import annotations
 
