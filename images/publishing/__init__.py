@@ -1,7 +1,7 @@
-"""Publishing: families as files and indexes for programs that know no Image API."""
+"""Publishing of image families over HTTP, as files and indexes for clients without an Image API."""
 
 from __future__ import annotations
 
 
 class SigningError(Exception):
-    """The error if nothing can be signed; the message is for operators and says what to do."""
+    """The error for a signature that cannot be made; the message says what an operator must do."""

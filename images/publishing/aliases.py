@@ -1,4 +1,4 @@
-"""Further names of families in indexes, where each name must mean one family."""
+"""Aliases of families in indexes, where each name must stand for only one family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NamedTuple
 class Names(NamedTuple):
     """The name of a family, its aliases, and the architecture of its images.
 
-    ``derived`` are aliases that nobody has chosen: another family can have them as chosen ones.
+    ``chosen`` aliases were set for the family. ``derived`` aliases are made from the properties of
+    its image, and yield to a name or chosen alias of another family.
     """
 
     name: str
@@ -20,10 +21,10 @@ class Names(NamedTuple):
 
 
 def unambiguous(families: Sequence[Names]) -> list[list[str]]:
-    """Return the aliases of each family that mean no other family of its architecture.
+    """Return for each family its aliases that no other family of its architecture has.
 
-    Clients would take one of several families at random, or fail. The name of a family is always
-    its own.
+    With an alias of several families, clients would take one of them at random, or fail. An alias
+    that is the name of a family is left out, too.
     """
     claims = Counter(
         (one.architecture, name) for one in families for name in {one.name, *one.chosen}

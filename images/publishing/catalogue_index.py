@@ -1,4 +1,4 @@
-"""The catalogue's own index of a tree: index.json."""
+"""The catalogue's own index of a published tree: index.json."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def fragment(family: PublishedFamily) -> dict[str, Any]:
 def document(
     fragments: Iterable[Mapping[str, Any]], updated: datetime, key: str
 ) -> bytes:
-    """Return the index put together of what `fragment` has made.
+    """Return the content of index.json: the parts that `fragment` has returned, sorted by name.
 
-    ``updated`` is in UTC; ``key`` is the fingerprint of the key that signs, or empty.
+    ``updated`` is in UTC; ``key`` is the fingerprint of the signing key, or empty without one.
     """
     families = sorted(fragments, key=lambda it: str(it["name"]))
     return encoding.json_file(

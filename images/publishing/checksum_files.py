@@ -20,10 +20,11 @@ def text(digests: Mapping[str, str]) -> bytes:
 
 
 def of_version(version: PublishedVersion, name: str, algorithm: str) -> bytes:
-    """Return the content of the checksum file for a folder of a version.
+    """Return the content of the checksum file for the folder of a version.
 
-    It has the files that never change: meta.json follows changes of the image's attributes.
-    ``name`` is the name of the image's file in this folder; ``algorithm`` is sha256 or sha512.
+    It lists the image's file and the archive, which never change; not meta.json, which changes with
+    the image's attributes. ``name`` is the name of the image's file in this folder; ``algorithm``
+    is sha256 or sha512.
     """
     digests = {"sha256": version.sha256, "sha512": version.sha512}
     return text(

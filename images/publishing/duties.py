@@ -24,7 +24,7 @@ WHOLE_EVERY: Final = timedelta(hours=1)
 
 
 def publish() -> None:
-    """Renew what is published, and sign it; remove it if nothing is published."""
+    """Renew and sign all published trees; remove them if IMAGECATALOG_PUBLISH is ``off``."""
     if settings.IMAGECATALOG_PUBLISH == "off":
         _remove_all()
         return
@@ -39,7 +39,7 @@ def publish() -> None:
 
 
 def prepare() -> None:
-    """Prepare versions, if the service publishes any."""
+    """Prepare the versions of published families, unless IMAGECATALOG_PUBLISH is ``off``."""
     if settings.IMAGECATALOG_PUBLISH != "off":
         preparation.prepare_due()
 

@@ -15,5 +15,5 @@ def json_file(document: Mapping[str, object]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Return a text of users in one line, with a blank for each character that is not printable."""
+    """Return a text that users wrote in one line, with unprintable characters as spaces."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -41,7 +41,10 @@ class State:
 
 
 def refresh(project: str) -> None:
-    """Renew a tree, also rows made for other settings. Raises NotFound as `reading.open_tree` does."""
+    """Renew the rows of a published tree, even if only the settings or the release have changed.
+
+    Raises NotFound for the tree of a project that publishes no family.
+    """
     reading.open_tree(project)
     renewal.renew(project)
 
@@ -71,10 +74,11 @@ def read(project: str) -> State:
 
 
 def write(state: State, url: str, copy: StaticCopy) -> None:
-    """Write a tree into a copy: first the versions, then what names them.
+    """Write the content of a published tree into a copy: versions, then the indexes and pages.
 
-    ``url`` is the address of the copy, which the commands on its pages name. Raises StoreFull and
-    StoreError, for example for a file that cannot be written; the indexes are then the former ones.
+    ``url`` is the address at which clients will find the copy; the commands on its pages contain
+    it. Raises StoreFull and StoreError, for example for a file that cannot be written; the copy
+    then keeps the indexes that it had before.
     """
     site = Site(url, is_signed=state.is_signed, key=state.key)
     for row, family in state.families():
@@ -126,11 +130,11 @@ def _pages(state: State, site: Site) -> Iterator[tuple[str, bytes]]:
 
 
 def _folders(indexes: dict[str, bytes]) -> list[str]:
-    """Return the folders of indexes, the top folder ("") among them, each with a slash at the end."""
+    """Return the folders that contain indexes, each with a slash at the end, and first the top: ""."""
     parents = {parent for path in indexes for parent in PurePosixPath(path).parents}
     return ["", *sorted(f"{it}/" for it in parents if it.name)]
 
 
 def _names_others(path: str) -> tuple[bool, str]:
-    """Return a key by which indexes of indexes come last."""
+    """Return a sort key for the path of an index: indexes that list other indexes come last."""
     return path.rpartition("/")[2].startswith("index"), path

@@ -51,9 +51,10 @@ class Key(NamedTuple):
 
 @contextmanager
 def temporary_home() -> Iterator[Path]:
-    """A context manager that yields a new home of GnuPG with a running agent; the end removes both.
+    """A context manager that yields a temporary home folder of GnuPG, in which gpg-agent runs.
 
-    Raises SigningError if the agent does not start.
+    At the end of the context the agent is stopped and the folder removed. Raises SigningError if
+    the agent does not start.
     """
     try:
         home = tempfile.mkdtemp(prefix="imagecatalog-gpg-")  # of mode 0700
@@ -72,7 +73,11 @@ def temporary_home() -> Iterator[Path]:
 
 @contextmanager
 def _agent(home: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A context manager that yields the keeper of an agent, which is starting; the end stops both."""
+    """A context manager that starts gpg-agent in the folder ``home``, and stops it at the end.
+
+    Yields the parent process of the agent, which stops the agent and removes the folder. The agent
+    is perhaps not ready yet: see ``_await_agent``. Raises SigningError if gpg-agent cannot be run.
+    """
     keeper = (sys.executable, "-I", "-S", "-c", _KEEPER, home)
     try:
         # In a session of its own, a Ctrl-C does not end the keeper before its work is done.
@@ -107,9 +112,9 @@ def _await_agent(process: subprocess.Popen[bytes]) -> None:
 
 
 def secret_keys(home: Path) -> list[Key]:
-    """Return the secret keys in a home. Raises SigningError.
+    """Return the secret keys in a home folder of GnuPG. Raises SigningError if gpg fails.
 
-    Format of the list: doc/DETAILS in the sources of GnuPG.
+    The format of gpg's output is described in doc/DETAILS in the sources of GnuPG.
     """
     listing = run(home, "--with-colons", "--list-secret-keys").decode(errors="replace")
     keys: list[Key] = []

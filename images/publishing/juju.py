@@ -35,7 +35,7 @@ class Cloud(NamedTuple):
 
 
 def fragment(family: PublishedFamily) -> Document:
-    """Return the current image of a family, for `documents`; nothing if it is not one of Ubuntu."""
+    """Return the entry of a family's current image, for `documents`; empty unless it is an Ubuntu."""
     current = family.current
     if current is None:
         return {}
@@ -57,10 +57,11 @@ def fragment(family: PublishedFamily) -> Document:
 def documents(
     fragments: Iterable[Mapping[str, Any]], updated: datetime, cloud: Cloud
 ) -> dict[str, bytes]:
-    """Return the index and the list of products by their paths in a tree; ``updated`` is in UTC.
+    """Return Juju's two files by their paths in a tree: the index, and the list of products.
 
-    Of several families of one release and architecture, the one with the alias ``ubuntu/RELEASE``
-    is listed, or else none: Juju would take any.
+    ``updated`` is in UTC. If several families have the same release and architecture, only the one
+    with the alias ``ubuntu/RELEASE`` is listed, and none if that is not exactly one: Juju would
+    take any of them.
     """
     candidates = defaultdict(list)
     for part in fragments:

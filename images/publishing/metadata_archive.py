@@ -29,8 +29,8 @@ def build(
     """Return the archive meta.tar.xz of a version.
 
     ``family``, ``title`` and ``architecture`` are those of its family, ``properties`` the custom
-    properties of its image. Keep the result with the version: another release of liblzma can
-    compress alike values differently.
+    properties of its image. Store the result with the version: another release of liblzma can
+    compress the same content to other bytes, with another digest.
     """
     system = operating_system.of_properties(properties, family)
     described = {

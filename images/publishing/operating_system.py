@@ -10,16 +10,16 @@ from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 
 class OperatingSystem(NamedTuple):
-    """An operating system: ``debian`` and ``13``."""
+    """An operating system: its name and release, such as ``debian`` and ``13``."""
 
     name: str
     release: str
 
 
 def of_properties(properties: Mapping[str, str], family: str) -> OperatingSystem:
-    """Return the operating system that an image's properties name.
+    """Return the operating system from the properties os_distro and os_version of an image.
 
-    The name of the family stands for what they do not name.
+    The name of the family takes the place of a missing property.
     """
     names = (properties.get(name) or family for name in ("os_distro", "os_version"))
     return OperatingSystem(*map(one_line, names))
@@ -28,7 +28,7 @@ def of_properties(properties: Mapping[str, str], family: str) -> OperatingSystem
 def merged_properties(
     family: PublishedFamily, version: PublishedVersion
 ) -> Mapping[str, str]:
-    """Return the properties of a version; the template of its family has those that are missing."""
+    """Return the properties of a version, completed by those in the template of its family."""
     template = family.template.get("properties")
     defaults = template if isinstance(template, Mapping) else {}
     return {**defaults, **version.properties}

@@ -143,7 +143,10 @@ def version_page(
 
 
 def folder_page(site: Site, path: str, entries: Sequence[Entry]) -> bytes:
-    """Return the page of another folder. ``path`` is relative to the top, and ends in a slash."""
+    """Return the page of a folder that has neither families nor versions, such as ``streams/v1/``.
+
+    ``path`` is the path of the folder, relative to the top of the tree, and ends in a slash.
+    """
     return _page("folder", path, site, entries=_listed(entries))
 
 
@@ -178,7 +181,7 @@ def _shortened(description: str) -> str:
 
 
 def _homepage(url: str) -> str:
-    """Return a homepage if it is a web page, else an empty text."""
+    """Return the URL of a homepage unchanged if it is http or https, else an empty text."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Prepare versions for publication: digests, the small archive, and what else needs their data.
+"""Prepare versions for publication: compute digests, and build the archive for Incus and LXD.
 
-A version is listed when it is prepared. Its missing digests are computed by the duty for
-digests that clients ask for. Incus and LXD identify an image by the digest of the archive and the
-data after it, which takes one more reading of a qcow2 image.
+A version is published only when it is prepared. Its missing digests are computed as if a client had
+asked for them. Incus and LXD identify an image by the digest of the archive followed by the data,
+for which the data of a qcow2 image is read once more.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def prepare_due() -> None:
 
 
 def failing() -> list[PreparedVersion]:
-    """Return the versions that were tried often and are not prepared, each with its family.
+    """Return the versions that could not be prepared in many attempts, each with its family.
 
-    Their ``error`` says why. At most a hundred, oldest first.
+    The column ``error`` says why. At most a hundred, oldest first.
     """
     wanted = snapshots.listed(FamilyVersion.objects.all()).values("pk")
     rows = PreparedVersion.objects.filter(
@@ -70,7 +70,7 @@ def failing() -> list[PreparedVersion]:
 
 
 def _claim(version: FamilyVersion) -> PreparedVersion | None:
-    """Take a version for this worker; return None if another worker has it."""
+    """Claim a version for this worker; return None if it is claimed, prepared or not due yet."""
     row, _ = PreparedVersion.objects.get_or_create(version=version)
     until = heartbeat.lease_end()
     free = PreparedVersion.objects.filter(
@@ -124,7 +124,7 @@ def _prepare(version: FamilyVersion, row: PreparedVersion) -> None:
 
 
 def _combined(image: Image, row: PreparedVersion, archive: bytes, expected: str) -> str:
-    """Return the digest of the archive and the data of an image after it, which are read once.
+    """Return the SHA-256 digest of the archive followed by the data of an image; read the data once.
 
     Raises NotReady if the data does not have the digest ``expected``.
     """

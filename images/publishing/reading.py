@@ -1,4 +1,4 @@
-"""Look up what is published, for readers of a tree: families, indexes and files."""
+"""Read the families, indexes and files of a published tree, for the responses to its clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 @dataclass(frozen=True)
 class Folder:
-    """A version's folder, or current/: ``files`` are by their names; None: the data of the image."""
+    """The folder of a version, or ``current/``, in a published tree.
+
+    ``files`` has the content of each file by its name; None stands for the data of the image.
+    """
 
     family: PublishedFamily
     version: PublishedVersion
@@ -32,9 +35,10 @@ class Folder:
     modified: datetime  # UTC
 
     def modified_of(self, name: str) -> datetime | None:
-        """Return when a small file has changed last; None if nobody knows.
+        """Return when a file of the folder was last changed; None if that is not known.
 
-        meta.json changes with the properties of the image, and signatures change with the key.
+        It is not known for meta.json, which changes with the properties of the image, and for
+        signatures, which change with the key.
         """
         can_change = name.endswith((paths.DOCUMENT, tree.DETACHED, tree.CLEARSIGNED))
         return None if can_change else self.modified
@@ -52,9 +56,10 @@ class Folder:
 
 
 def open_tree(project: str) -> None:
-    """Renew a tree if there were changes, before it is read. One query if there were none.
+    """Renew the rows of a published tree if its families have changed; call it before reading them.
 
-    Raises NotFound for the tree of a project that publishes no family.
+    One query if nothing has changed. Raises NotFound for the tree of a project that publishes no
+    family.
     """
     if not renewal.is_stale(project):
         return
@@ -68,10 +73,10 @@ def open_tree(project: str) -> None:
 
 
 def index(project: str, path: str, *, with_content: bool) -> PublishedIndex:
-    """Return the row of an index of a tree, or of another file of its top folder.
+    """Return the row of an index, or another file of the top folder, by its path in a tree.
 
-    One query; the content is read by a second one, when it is used, unless ``with_content``.
-    Raises NotFound.
+    One query; without ``with_content`` the content is read by a second query when it is first used.
+    Raises NotFound if there is no such file.
     """
     rows = PublishedIndex.objects.filter(tree=project, path=path)
     rows = rows if with_content else rows.defer("content")
@@ -92,7 +97,7 @@ def cards(project: str) -> bytes:
 
 
 def key(project: str) -> str:
-    """Return the fingerprint of the key that signs a tree, "" if none does. At most one query."""
+    """Return the fingerprint of the key that signs a tree; "" for no key. At most one query."""
     if not settings.IMAGECATALOG_PUBLISH_KEY:
         return ""
     rows = PublishedTree.objects.filter(pk=project)
@@ -100,7 +105,10 @@ def key(project: str) -> str:
 
 
 def entries(project: str, folder: str = "") -> list[Entry]:
-    """Return the indexes in a folder of a tree, such as ``streams/v1/``, and their folders. One query."""
+    """Return the indexes and subfolders in a folder of a published tree, such as ``streams/v1/``.
+
+    One query.
+    """
     rows = PublishedIndex.objects.filter(tree=project, path__startswith=folder)
     found: dict[str, Entry] = {}
     for path, size, modified in rows.exclude(path=renewal.CARDS).values_list(

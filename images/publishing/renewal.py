@@ -1,8 +1,8 @@
-"""Renew the rows of what is published, after changes of families and of their images.
+"""Renew the rows of published trees after changes of families and of their images.
 
-Each change leaves a row in its own transaction. Whoever reads a tree next, a client or the
-background worker, renews the changed families and the indexes, so that a deactivated image is in none
-as soon as its deactivation is committed.
+Each change adds a row of PublicationChange in its own transaction. The next process that reads a
+tree, for a client or in the background worker, first renews the changed families and the indexes.
+So a deactivated image is in no index once its deactivation is committed.
 """
 
 from __future__ import annotations
@@ -78,10 +78,11 @@ def _readers() -> list[tuple[str, list[str]]]:
 
 
 def is_stale(project: str) -> bool:
-    """Return whether the rows of a tree are to be renewed before they are read. One query.
+    """Return whether the rows of a tree must be renewed before they are read. One query.
 
-    What other settings or another release have made is renewed by the background worker: machines
-    that differ, as during an upgrade, would renew it at each request.
+    True only after changes of families. After a change of the settings or of the release the
+    background worker renews the rows: during an upgrade, machines that differ would otherwise renew
+    them at each request.
     """
     changes = PublicationChange.objects.filter(tree=project)
     states = PublishedTree.objects.filter(pk=project).annotate(
@@ -101,7 +102,7 @@ def trees_to_renew() -> set[str]:
 
 
 def renew(project: str, *, whole: bool = False) -> None:
-    """Renew the rows of a tree if there were changes; ``whole``: of all its families in any case.
+    """Renew the rows of a tree if there were changes; with ``whole`` those of all families anyway.
 
     Waits for another process that renews the same tree.
     """
@@ -149,7 +150,7 @@ def _renew_families(project: str, families: Collection[UUID] | None) -> bool:
 
 
 def _renew(publication: Publication, found: Found) -> bool:
-    """Renew the publication of a family; return whether clients get anything else than before."""
+    """Renew the publication of a family; return whether clients now get a different content."""
     snapshot = bytes(publication.snapshot)
     before = storage.load(snapshot) if snapshot else None
     family = _with_current(publication, found, before)
@@ -166,9 +167,9 @@ def _renew(publication: Publication, found: Found) -> bool:
 def _with_current(
     publication: Publication, found: Found, before: PublishedFamily | None
 ) -> PublishedFamily:
-    """Return a family as it is now.
+    """Return a family with its versions as they are now.
 
-    While its current version is not prepared, the one that was current is.
+    Until its new current version is prepared, the version that was current stays current.
     """
     labels = {version.label for version in found.versions}
     former = before.current.label if before and before.current else ""
@@ -180,7 +181,10 @@ def _with_current(
 def still_published(
     before: PublishedFamily | None, now: PublishedFamily
 ) -> PublishedFamily | None:
-    """Return a family as it was before, without the versions that are not published now."""
+    """Return a family as it was ``before``, without the versions that are no longer published.
+
+    Returns None if no version is left, or the name of the family has changed.
+    """
     if before is None or before.name != now.name:
         return None
     labels = {version.label for version in now.versions}
@@ -196,7 +200,10 @@ def is_signed(publication: Publication, family: PublishedFamily) -> bool:
 
 
 def serve(publication: Publication, family: PublishedFamily | None) -> bool:
-    """Save a publication of which clients get ``family``; return whether that is anything new."""
+    """Save a publication with ``family`` as the content for clients; return whether it is changed.
+
+    Without a family, clients get nothing.
+    """
     former = bytes(publication.snapshot)
     snapshot = b"" if family is None else storage.dump(family)
     publication.snapshot = snapshot
@@ -227,12 +234,12 @@ def _parts(family: PublishedFamily) -> dict[str, Any]:
 
 
 def _json(values: Any) -> Any:
-    """Return values as JSON has them: dates are text."""
+    """Return values as they are after a conversion to JSON and back: dates become text."""
     return orjson.loads(orjson.dumps(values))
 
 
 def write_indexes(row: PublishedTree) -> None:
-    """Write the indexes of a locked tree that are not signed."""
+    """Write all unsigned indexes of a locked tree."""
     now = datetime.now(UTC).replace(microsecond=0)
     written = indexes(row, now, signed=False)
     for path, content in written.items():
@@ -244,9 +251,9 @@ def write_indexes(row: PublishedTree) -> None:
 
 
 def indexes(row: PublishedTree, now: datetime, *, signed: bool) -> dict[str, bytes]:
-    """Return the indexes of a tree by their paths. ``signed``: those that are to be clearsigned.
+    """Return the indexes of a tree by their paths. One query.
 
-    One query.
+    With ``signed``, returns the indexes that the caller is to sign, otherwise the unsigned ones.
     """
     published = Publication.objects.filter(tree=row.project).exclude(snapshot=b"")
     parts = list(published.order_by("name").values_list("parts", flat=True))
@@ -272,7 +279,7 @@ def _for_juju(parts: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, by
 
 
 def write_index(project: str, path: str, content: bytes, now: datetime) -> None:
-    """Write an index of a tree, which has changed ``now``."""
+    """Write the content of an index of a tree, with the time ``now`` as the time of its change."""
     PublishedIndex.objects.update_or_create(
         tree=project,
         path=path,

@@ -1,4 +1,4 @@
-"""Sign what is published, in the background: never at a request.
+"""Sign published trees in the background, never during a request.
 
 Until the checksum files of a family are signed, clients get the family as it was before.
 """
@@ -25,9 +25,10 @@ KEY, KEYRING = "key.asc", "key.gpg"  # paths in a tree: for gpg --import, and fo
 
 
 def sign(project: str) -> None:
-    """Sign what has changed in a tree since it was signed last. Does not wait for a new change.
+    """Sign the families and indexes of a tree that have changed since the last signature.
 
-    If the key cannot be used, the reason is logged, and clients go on getting what is signed.
+    Changes that happen meanwhile are left to the next call. If the key cannot be used, the reason
+    is logged, and clients continue to get what was signed before.
     """
     row = PublishedTree.objects.get(pk=project)
     waiting = Publication.objects.filter(tree=project).exclude(unsigned=b"")
@@ -43,7 +44,7 @@ def sign(project: str) -> None:
 
 
 def _log_once(problem: str) -> None:
-    """Log why nothing can be signed, unless it is known since the last attempt."""
+    """Log why nothing can be signed, unless the last attempt has logged the same reason."""
     global _problem
     if problem and problem != _problem:
         log.error(
@@ -80,7 +81,10 @@ def _sign(project: str, signer: Signer) -> None:
 
 
 def _sign_family(publication: Publication, signer: Signer, *, anew: bool) -> None:
-    """Sign the checksum files of a family, and let clients get the family as it is now."""
+    """Sign the checksum files of a family, and then publish the family as it is now.
+
+    With ``anew``, files that have a signature are signed again, too.
+    """
     unsigned = bytes(publication.unsigned or publication.snapshot)
     family = storage.load(unsigned)
     made = {} if anew else publication.signatures

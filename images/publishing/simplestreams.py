@@ -76,10 +76,11 @@ def debian_architecture(family: PublishedFamily) -> str:
 
 
 def serial(version: PublishedVersion) -> str:
-    """Return the name of a version in an index: its build date without dashes, then what makes it unique.
+    """Return the name of a version in the indexes: its label, or its build date and the label.
 
-    Incus and LXD ignore versions whose names do not begin with eight digits of a date. A colon is
-    in no label.
+    The label alone is used if it begins with the build date in eight digits: Incus and LXD ignore
+    versions whose names do not begin so. Otherwise a colon separates date and label; no label has a
+    colon, so the name is unique.
     """
     day = version.build_date.isoformat().replace("-", "")
     if version.label.startswith(day) and not version.label[8:9].isdigit():
@@ -90,11 +91,10 @@ def serial(version: PublishedVersion) -> str:
 def documents(
     fragments: Iterable[Mapping[str, Any]], updated: datetime, *, signed: bool
 ) -> dict[str, bytes]:
-    """Return the two indexes of a tree by their paths, put together of what `fragment` has made.
+    """Return the two indexes of a tree by their paths, built from the parts of `fragment`.
 
-    ``updated`` is in UTC. With ``signed`` they are those that are to be clearsigned: they have
-    other paths, and one leads to the other. An alias that several products of one architecture
-    have is left out of all of them.
+    ``updated`` is in UTC. With ``signed`` they have other paths, and are for the caller to sign. An
+    alias that several products of one architecture have is left out of all of them.
     """
     suffix = "sjson" if signed else "json"
     images = f"{FOLDER}/images.{suffix}"
@@ -117,7 +117,7 @@ def documents(
 
 
 def _with_own_aliases(products: Mapping[str, Document]) -> Document:
-    """Return products with those aliases that are left, in the form of an index."""
+    """Return products in the form of the index, without aliases that other products have, too."""
     names = []
     for product in products.values():
         name, *chosen = product["aliases"]
@@ -134,7 +134,7 @@ def _with_own_aliases(products: Mapping[str, Document]) -> Document:
 
 
 def _derived_alias(properties: Mapping[str, str]) -> Iterator[str]:
-    """Yield an alias such as debian/13, if the properties of an image make one."""
+    """Yield an alias such as debian/13 if the image has usable properties os_distro and os_version."""
     names = properties.get("os_distro", ""), properties.get("os_version", "")
     alias = "/".join(names).lower()
     if _ALIAS.fullmatch(alias):
@@ -151,7 +151,10 @@ def _support(properties: Mapping[str, str], today: date) -> Document:
 
 
 def _requirements(properties: Mapping[str, str]) -> Document:
-    """Return what Incus and LXD say about an instance that cannot boot: they switch secure boot on."""
+    """Return the requirement that Incus and LXD switch off secure boot for an image, or nothing.
+
+    They switch it on by default. An image has the requirement if os_secure_boot is ``disabled``.
+    """
     if properties.get("os_secure_boot") != "disabled":
         return {}
     needed = {"secureboot": "false"}

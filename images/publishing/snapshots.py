@@ -1,6 +1,6 @@
-"""Read families from the database as they are to be published: each family in one query.
+"""Read families from the database for publication, each family in one query.
 
-One query sees one state of the database, so that what is made of a family always agrees.
+One query sees one state of the database, so the values of a family agree with each other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEFT_OUT = ("owner", "os_hidden", "updated_at")
 
 
 class Found(NamedTuple):
-    """A family with the versions that can be published, newest first."""
+    """A family with its versions that can be published, newest first."""
 
     family: Family
     current: str  # label of its current version, or ""
@@ -36,11 +36,12 @@ class Found(NamedTuple):
 
 
 def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
-    """Select of versions of published families those that are listed.
+    """Select from ``versions`` the current version and the newest other versions of each family.
 
-    These are the current one and the newest others, with active images: as many candidates, and as
-    many that were current once, as IMAGECATALOG_PUBLISH_VERSIONS says. None is withdrawn,
-    or has a name that the tree itself needs.
+    Only published families count, and versions with active images. For each family, up to
+    IMAGECATALOG_PUBLISH_VERSIONS candidates are selected, and as many versions that are or were
+    current. Withdrawn versions are left out, and labels and family names that are paths of the tree
+    itself.
     """
     newest = Window(
         RowNumber(),
@@ -60,10 +61,10 @@ def listed(versions: QuerySet[FamilyVersion]) -> QuerySet[FamilyVersion]:
 
 
 def read(tree: str, families: Collection[UUID] | None) -> Iterator[Found]:
-    """Yield the families of a tree that have versions to publish; of ``families`` only, unless None.
+    """Yield the families of a tree with their versions to publish; with ``families`` only those.
 
-    Versions that were never promoted are left out, and those that the worker has not prepared.
-    One query.
+    Families without such a version are left out. So are versions that were never promoted, or that
+    the worker has not prepared. One query.
     """
     versions = FamilyVersion.objects.filter(
         _in_tree(tree), promoted_at__isnull=False, prepared__ready_at__isnull=False
@@ -79,7 +80,7 @@ def read(tree: str, families: Collection[UUID] | None) -> Iterator[Found]:
 
 
 def of(found: Found, current: str, revision: int) -> PublishedFamily:
-    """Return a family as it is published, with the version of the label ``current`` as current one."""
+    """Return a family in its published form; its current version has the label ``current``."""
     family, _, versions = found
     tree = "" if family.scope == FamilyScope.PUBLIC else family.owner
     template = family.template

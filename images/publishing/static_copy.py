@@ -66,7 +66,12 @@ class StaticCopy:
     def __init__(
         self, folder: Path, former_indexes: set[str], method: Method, watched: Watched
     ) -> None:
-        """``former_indexes`` are the paths of the indexes that the last copy has written."""
+        """Prepare a copy in ``folder``, in which another run may have made an earlier copy.
+
+        ``former_indexes`` are the paths of the indexes that the earlier copy has. ``watched`` gets
+        the blocks of each file, its size in bytes and its name, and yields the blocks, for example
+        with a progress bar.
+        """
         self.report = Report()
         self._folder = folder
         self._former_indexes = former_indexes
@@ -114,9 +119,10 @@ class StaticCopy:
         self.put(beside, checksum)
 
     def put_again(self, path: str, source: str) -> None:
-        """Make a second name of a file of the copy; a second file if hard links cannot be made.
+        """Add the file ``source`` of the copy under a second path: a hard link, or else a copy.
 
-        The path counts as an index, whose content changes. Raises StoreFull and StoreError.
+        The second path counts as an index, whose content changes from run to run. Raises StoreFull
+        and StoreError.
         """
         self._indexes.add(path)
         self._files.add(path)
@@ -188,7 +194,7 @@ class StaticCopy:
                 )
 
     def _others(self) -> Iterator[Path]:
-        """Yield the files of the folder that are not of the published tree."""
+        """Yield the files in the folder that do not belong to the published tree."""
         for folder, _folders, names in os.walk(self._folder):
             for name in names:
                 path = Path(folder, name)
@@ -243,9 +249,10 @@ def _is_inside(path: str) -> bool:
 
 
 def _fresh_part(target: Path) -> Path:
-    """Return the path at which a file is written before it appears as ``target``: nothing is there.
+    """Return the path of the partial file that will be renamed to ``target``; no file is there.
 
-    A killed run can have left a link to stored data there, which must not be written to.
+    A partial file of a killed run is removed first: it can be a link to stored data, to which
+    nothing must be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + PART)

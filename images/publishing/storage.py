@@ -13,15 +13,15 @@ from images.publishing.snapshot import PublishedFamily, PublishedVersion
 
 
 def dump(family: PublishedFamily) -> bytes:
-    """Return a family as JSON, the same for the same values."""
+    """Return a family as JSON text. The same values always give the same text."""
     return orjson.dumps(asdict(family), default=_text, option=orjson.OPT_SORT_KEYS)
 
 
 def load(text: bytes) -> PublishedFamily:
     """Return the family of a JSON text that `dump` has made.
 
-    During an upgrade it can be that of another release: values that only a newer one has are left
-    out, and those that an older one does not have need defaults in `snapshot`.
+    During an upgrade the text can come from another release. Values that only a newer release has
+    are ignored; for values that an older release lacks, the classes in `snapshot` need defaults.
     """
     values = _known(PublishedFamily, orjson.loads(text))
     values["aliases"] = tuple(values["aliases"])

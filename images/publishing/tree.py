@@ -43,10 +43,10 @@ def signable(family: PublishedFamily) -> Iterator[bytes]:
 
 
 def signed(folder: Folder, signatures: Mapping[str, Sequence[str]]) -> Folder:
-    """Return a folder with the signatures of its checksum files, as far as there are any.
+    """Return the files of a folder, and for its checksum files the signatures that exist.
 
-    ``signatures`` has by the key of a text its detached signature in base64, and the text with
-    a signature around it.
+    ``signatures`` has for the key of a text (see ``key_of``) its detached signature in base64, and
+    its clearsigned text.
     """
     found: Folder = {}
     for name in checksum_files.OF_FOLDER:
@@ -57,7 +57,7 @@ def signed(folder: Folder, signatures: Mapping[str, Sequence[str]]) -> Folder:
 
 
 def key_of(text: bytes) -> str:
-    """Return the key of a text in the signatures of a family."""
+    """Return the key under which a family's signatures have those of a text: its SHA-256 digest."""
     return hashlib.sha256(text).hexdigest()
 
 

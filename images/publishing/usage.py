@@ -31,7 +31,7 @@ _NO_IDENTIFIER = re.compile(r"[^a-z0-9_]")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The published tree as its clients find it."""
+    """A published tree as its clients see it: URL, signing key, and whether they must sign in."""
 
     url: str  # of the top folder, without a slash at the end
     is_signed: bool = False  # there are key.asc and signatures
@@ -39,7 +39,7 @@ class Site:
     key: str = ""  # fingerprint of the key that signs; "" if it is not known
 
     def url_with_password(self) -> str:
-        """Return the URL for clients that take user and password from it."""
+        """Return the tree's URL, with placeholders for user and password if clients must sign in."""
         scheme, _separator, rest = self.url.partition("://")
         sign_in = f"{USER}:{PASSWORD}@" if self.needs_sign_in else ""
         return f"{scheme}://{sign_in}{rest}"

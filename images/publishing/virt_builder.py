@@ -45,7 +45,7 @@ def fragment(family: PublishedFamily) -> dict[str, Section]:
 
 
 def document(fragments: Iterable[Mapping[str, Section]]) -> bytes:
-    """Return the index put together of what `fragment` has made.
+    """Return the content of virt-builder's index, built from the sections that `fragment` returns.
 
     An alias that several sections of one architecture have is left out of all of them.
     """
