@@ -196,7 +196,10 @@ _collecting = threading.Lock()
 
 
 def start() -> None:
-    """Let this process count, if it was started within the context of `folder`; else do nothing."""
+    """Let this process count metrics, if it was started within the context of `folder`.
+
+    Otherwise, and if the folder cannot be written, nothing is counted.
+    """
     global _place
     path = os.environ.get(FOLDER)
     if not path or _metrics:
@@ -254,9 +257,9 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase the counter ``name``, one of METRICS; with ``by`` 0, only make it appear.
+    """Increase the counter ``name``, one of METRICS; with ``by`` 0, it is only shown with the value 0.
 
-    Does nothing if this process does not count.
+    Does nothing if this process does not count metrics.
     """
     if _metrics:
         _child(name, labels).inc(by)

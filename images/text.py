@@ -1,4 +1,4 @@
-"""Text of users, made harmless for terminals and logs."""
+"""Text that users wrote, made harmless for terminals and logs."""
 
 from __future__ import annotations
 

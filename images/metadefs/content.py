@@ -30,8 +30,8 @@ TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
 class Kind(NamedTuple):
     """A kind of content of a namespace: objects, properties or tags.
 
-    ``noun`` is its name in messages. ``show`` to ``delete_all`` are the access rules that are
-    checked for these actions. Two names are equal if ``key`` returns the same text for both.
+    ``noun`` is its name in messages. The fields from ``show`` to ``delete_all`` name the access
+    rules for these actions. Two names are equal if ``key`` returns the same text for both.
     """
 
     model: type[Any]

@@ -64,7 +64,7 @@ def page(
     shown: Callable[[list[Row]], list[Row]],
     following: Callable[[Row], Q],
 ) -> tuple[list[Row], str | None]:
-    """Return up to ``limit`` of the sorted ``rows``, and the marker with which the next page begins.
+    """Return at most ``limit`` of the sorted ``rows``, and the marker that begins the next page.
 
     ``shown`` gets a list of rows, and returns the rows of it that the caller can see. ``following``
     gets a row, and returns the condition for the rows after it. The marker is the primary key of

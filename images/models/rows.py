@@ -273,10 +273,10 @@ def _selection(columns: str, chosen: str, order: str, task: str) -> str:
 
 
 def _completed(page: list[Row], length: int) -> Fetched:
-    """Read the properties and tags of the rows that were read without them, and return the page.
+    """Read the long properties and tags that were left out of a page's rows, and return the page.
 
-    Rows whose properties are long were read without. Once the texts read here have ``length``
-    characters, the page is cut before the next such row.
+    Once the texts that are read have ``length`` characters, the page ends before the next row
+    without them.
     """
     long = [n for n, row in enumerate(page) if row["properties"] is None]
     for portion in batches(long, PORTION):

@@ -1,4 +1,4 @@
-"""The form of texts in the files of a published tree."""
+"""Conversion of JSON documents and texts for the files of a published tree."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def json_file(document: Mapping[str, object]) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """Return a text that users wrote in one line, with unprintable characters as spaces."""
+    """Return a text in one line, with a space in place of each unprintable character."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -121,7 +121,7 @@ def _put_current(copy: StaticCopy, site: Site, folder: Folder) -> None:
 
 
 def _pages(state: State, site: Site) -> Iterator[tuple[str, bytes]]:
-    """Yield the pages of the folders above those of families: path of the folder, page."""
+    """Yield (path of a folder, page) for the top folder, ``images/`` and the folders of indexes."""
     yield "images/", pages.families_page(site, state.cards)
     for folder, entries in state.entries.items():
         if folder:

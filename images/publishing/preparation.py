@@ -124,7 +124,7 @@ def _prepare(version: FamilyVersion, row: PreparedVersion) -> None:
 
 
 def _combined(image: Image, row: PreparedVersion, archive: bytes, expected: str) -> str:
-    """Return the SHA-256 digest of the archive followed by the data of an image; read the data once.
+    """Return the SHA-256 digest of the archive followed by an image's data; the data is read once.
 
     Raises NotReady if the data does not have the digest ``expected``.
     """

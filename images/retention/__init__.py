@@ -1,7 +1,7 @@
 """Retention: policies that keep the newest images, and hide, deactivate and delete the others.
 
-A preview shows what a run would do. A run stores what it decides, acts on image by image as a job,
-and can be undone.
+A preview shows what a run would do. A run stores its decisions, acts on the images one by one in a
+job, and can be undone.
 """
 
 from __future__ import annotations

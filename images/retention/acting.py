@@ -1,8 +1,8 @@
-"""Act on the images of a run, one by one, by the verbs of the life cycle.
+"""Act on the images of a run, one by one, by the operations of the life cycle.
 
-A run acts on no other images than those that it has stored, and on each only as long as the
-decision still holds. Whatever interrupts it, its job begins again, and leaves images alone that
-have a result: the result is stored in the transaction in which the image changes.
+A run acts only on the images whose decisions it has stored, and on each only if the decision still
+holds. The result is stored in the transaction in which the image changes. So an interrupted job can
+begin again: it skips the images that have a result.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ def each(
     change: Change,
     refused: Result,
 ) -> dict[str, int]:
-    """Call ``change`` for each row, and return the number of the run's rows by result.
+    """Call ``change`` for each decision in ``rows``; return the run's decision counts by result.
 
-    The events of the caller that ``change`` gets name the policy and the run. A row whose image
-    cannot be changed gets the result ``refused`` and the error: it never ends the job.
+    ``change`` gets the decision and an actor, whose events name the policy and the run. If it
+    raises an ImageError, the decision gets the result ``refused`` and the error, and the job
+    continues.
     """
     detail = {"policy": run.name, "run": str(run.pk)}
     actor = replace(job.actor, detail=detail)
@@ -110,10 +111,10 @@ def _act(
 def _checked(
     policy: RetentionPolicy, job: RunningJob, row: RetentionDecision, image: Image
 ) -> Iterator[None]:
-    """Check under the image's lock that a decision still holds, and store its result.
+    """Check under the image's lock that a decision still holds; store its result after the context.
 
-    Raises Skipped if the image was changed, or the decision is another one by now, for example
-    because newer images of the group were deleted.
+    Raises Skipped if the image was changed since the run began, or the policy would now decide
+    otherwise, for example because newer images of the group were deleted.
     """
     job.check()
     if image.updated_at != row.seen_at:

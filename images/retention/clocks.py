@@ -1,4 +1,7 @@
-"""Clocks of a policy: each has the time since which it does not keep an image. Runs start and stop them."""
+"""Clocks: for each image that a policy does not keep, the time since which it does not keep it.
+
+Only runs of the policy start and stop clocks.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,8 @@ BATCH: Final = 500  # clocks of one statement
 def update(policy: RetentionPolicy, job: RunningJob) -> None:
     """Start the clocks of the images that a policy does not keep, and stop those of all others.
 
-    Clocks that run are left alone, so that it does not matter how often the policy runs, and what
-    a killed run has started already. One query for each family and project, and the heartbeats of
-    the job in between.
+    Clocks that run already stay unchanged, so this function can be repeated, also after a killed
+    run. One query for each family and project, and the heartbeats of the job in between.
     """
     now = timezone.now()
     _forget_deleted(policy)
@@ -62,7 +64,7 @@ def _start(policy: RetentionPolicy, ids: list[str], now: datetime) -> None:
 
 
 def _forget_deleted(policy: RetentionPolicy) -> None:
-    """Remove the clocks of deleted images: one that is restored has all the time again."""
+    """Remove the clocks of deleted images, so that they begin again if the image is restored."""
     deleted = RetentionClock.objects.filter(
         policy=policy.pk, image__deleted_at__isnull=False
     )

@@ -87,15 +87,15 @@ class _Place(NamedTuple):
 
 
 def word(decision: str) -> str:
-    """Return the word for a decision that people read, such as ``kept``."""
+    """Return the name of a decision for users, such as ``kept`` for the decision ``keep``."""
     return _WORDS.get(decision, decision)
 
 
 def decide(rules: Rules, group: Collection[Fact], now: datetime) -> list[Decision]:
     """Return the decisions on all images of a group, newest first.
 
-    The images that have data are counted: first the current version of a family, then the others
-    from the newest one.
+    Images with data are numbered for rules such as ``last``: first the current version of a family,
+    then the others, newest first. ``now`` is the time at which the decisions are made.
     """
     newest_first = sorted(group, key=lambda fact: fact.age_key, reverse=True)
     places = _places(newest_first)
@@ -107,10 +107,10 @@ def decide(rules: Rules, group: Collection[Fact], now: datetime) -> list[Decisio
 
 
 def clock(fact: Fact) -> datetime | None:
-    """Return the time since which the policy has not kept the image, as far as its runs know.
+    """Return the time since which the policy has not kept the image; None if the time begins now.
 
-    None if no run has seen that, or if somebody has reverted the policy's last action since then:
-    the image then gets all the time of the stages again.
+    None if no run has found the image not kept, or somebody has since reverted the policy's last
+    action on it: then no action is due before its full time is over again.
     """
     reverted = {
         HIDE: not (fact.hidden or fact.family),
@@ -237,7 +237,7 @@ def _staged(rules: Rules, fact: Fact, place: _Place, now: datetime) -> Decision:
 
 
 def _nothing_left(rules: Rules, fact: Fact) -> str:
-    """Say why there is no stage left for an image."""
+    """Return the reason why a policy has no further action for an image that it does not keep."""
     if not rules.stages:
         return "nothing to do, the policy only reports"
     if fact.family and all(stage.action == HIDE for stage in rules.stages):
@@ -246,9 +246,10 @@ def _nothing_left(rules: Rules, fact: Fact) -> str:
 
 
 def _has(fact: Fact, action: str) -> bool:
-    """Return whether an image is in the state after an action.
+    """Return whether an action would change nothing: the image is already hidden or deactivated.
 
-    A family decides which of its images are hidden, so there is nothing to hide for a policy.
+    Also True for hiding an image of a family, because the family decides which of its images are
+    hidden.
     """
     if action == HIDE:
         return fact.hidden or bool(fact.family)
@@ -256,10 +257,10 @@ def _has(fact: Fact, action: str) -> bool:
 
 
 def _due(rules: Rules, fact: Fact, stage: Stage, now: datetime) -> datetime:
-    """Return when a stage is due.
+    """Return when a stage (an action of the policy) is due for an image.
 
-    If a run was late, the next stage is late as well: between two actions there is always the
-    time that the policy has between them.
+    If an earlier action was late, this one is late as well: between two actions there is always the
+    time that the policy sets between them.
     """
     since = clock(fact)
     if since is None:
@@ -272,7 +273,7 @@ def _due(rules: Rules, fact: Fact, stage: Stage, now: datetime) -> datetime:
 
 
 def _why(rules: Rules, fact: Fact, place: _Place, now: datetime) -> str:
-    """Say why no rule keeps an image."""
+    """Return the reason why no rule of the policy keeps an image."""
     names = [
         f"last {rules.last}" if rules.last else "",
         f"newer than {_span(rules.newer_than)}" if rules.newer_than is not None else "",

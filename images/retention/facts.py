@@ -1,4 +1,4 @@
-"""Read from the database what the decisions of a policy need to know about its images."""
+"""Read from the database the facts about images on which the decisions of a policy depend."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def holders(policy: RetentionPolicy) -> set[Holder]:
 def groups(
     policy: RetentionPolicy, holder: Holder | None = None
 ) -> Iterator[list[Fact]]:
-    """Yield the groups of images that a policy looks at, with what it needs to know. One query.
+    """Yield the groups of images that a policy looks at, as facts for its decisions. One query.
 
-    An image of a family is in the group of its family; the others are grouped within their
-    project. Only the images of one project or family are in memory at a time. With a ``holder``
-    there are only its images.
+    An image of a family is in the group of its family; the others are grouped within their project.
+    Only the images of one project or family are in memory at a time. With a ``holder``, only its
+    images are read.
     """
     images = _images(policy)
     if holder is not None:
@@ -173,7 +173,7 @@ def _rows(policy: RetentionPolicy, images: QuerySet[Image]) -> Iterator[Row]:
 
 
 def _group(policy: RetentionPolicy, row: Row) -> str:
-    """Return the value by which an image is grouped; empty if it has none, and is alone."""
+    """Return the value that the images of a group share; empty: the image is a group of its own."""
     if row["family_id"] or policy.group_by == "none":
         return "all"
     if policy.group_by == "name":

@@ -47,7 +47,7 @@ def number_of_acts(run: RetentionRun) -> int:
 
 
 def result(run: RetentionRun, row: RetentionDecision) -> str:
-    """Return the result of a decision of a run: the status of its job if that ended before the image."""
+    """Return the result of a decision, or the status of the run's job if that ended without acting."""
     job = run.job
     if row.result == Result.PLANNED and job is not None and not job.is_open:
         return str(job.status)

@@ -57,7 +57,10 @@ def _missing(name: str) -> errors.NotFound:
 
 
 def check(caller: Caller, action: str, missing: errors.NotFound) -> None:
-    """Raise Forbidden unless the caller is allowed ``action``; ``missing`` if it sees no policies."""
+    """Raise Forbidden unless the caller is allowed ``action`` on policies.
+
+    Raises the error ``missing`` instead if the caller cannot see policies.
+    """
     access.check_shown(caller, TARGET, SHOW, missing, action)
 
 

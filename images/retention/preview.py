@@ -28,7 +28,7 @@ from images.retention.rules import ACTIONS, Rules
 
 @dataclass
 class Preview:
-    """The decisions of a policy: those to act, the number of each kind, and a page of all."""
+    """A preview: the decisions on which a run would act, the number of each kind, and a page."""
 
     # What a run acts on, in this order, at most max_per_run.
     acts: list[Decision] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Preview:
         return sum(decision.fact.size for decision in self.acts)
 
     def exceeds(self, policy: RetentionPolicy) -> bool:
-        """Return whether the policy would act on a larger share of its images than max_share."""
+        """Return whether the policy would act on more than ``max_share`` percent of its images."""
         return self.due * 100 > self.total * policy.max_share
 
 
@@ -92,11 +92,11 @@ def preview(
 ) -> Preview:
     """Return what a run of a policy would do now. Two queries.
 
-    A run acts on the oldest images first, and last on those that the last run has skipped: they
-    never keep a policy from all others. The page has at most ``limit`` decisions (None: all) after
-    that on the image ``marker``, in the order of the groups, and only those named in ``only``.
-    Raises Invalid for a marker that is no image of the policy, and for a policy with values of a
-    newer release.
+    A run acts on the oldest images first, but last on the images that the previous run has skipped:
+    so these never prevent it from reaching the others. The page has at most ``limit`` decisions
+    (None: all), of the kinds in ``only``, in the order of the groups; it begins after the image
+    ``marker``. Raises Invalid if ``marker`` is not the id of an image of the policy, and for a
+    policy with values of a newer release.
     """
     result, page = Preview(), _Page(limit, marker, only)
 
@@ -132,7 +132,7 @@ def _skipped(policy: RetentionPolicy) -> set[str]:
 
 
 def _put_off(result: Preview) -> None:
-    """Count the decisions on which the run does not act any more as put off."""
+    """Count the due actions that are beyond the limit of a run as put off."""
     acting = Counter(decision.decision for decision in result.acts)
     for action in ACTIONS:
         late = result.counts[action] - acting[action]
@@ -154,7 +154,7 @@ def _token(policy: RetentionPolicy, acts: list[Decision]) -> str:
 
 
 class _Page:
-    """A page of decisions, which are offered one by one."""
+    """A page of decisions; ``offer`` is called with each decision, in their order."""
 
     def __init__(
         self, limit: int | None, marker: str | None, only: Collection[str]
@@ -164,7 +164,7 @@ class _Page:
         self._is_full = False
 
     def offer(self, decision: Decision) -> None:
-        """Take a decision, unless it does not belong on the page."""
+        """Add a decision after the marker to the page, if its kind is wanted and the page has room."""
         if self._after is not None:
             if decision.fact.image == self._after:
                 self._after = None
@@ -177,7 +177,11 @@ class _Page:
             self._found.append(decision)
 
     def decisions(self, acts: list[Decision]) -> list[Decision]:
-        """Return the page, after it is known on which images a run acts."""
+        """Return the decisions of the page, given those on which the run acts (``acts``).
+
+        Decisions on which it does not act because of its limit are shown as put off. Raises Invalid
+        if the marker is not the id of an image of the policy.
+        """
         if self._after is not None:
             raise Invalid(
                 f"Marker {self._after[:64]} is no image of the policy. Use the id of the last "

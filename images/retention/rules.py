@@ -16,7 +16,7 @@ ACTIONS: Final = (HIDE, DEACTIVATE, DELETE)  # in their order
 
 
 class Stage(NamedTuple):
-    """An action of a policy, and the time that an image is no longer kept when it is due."""
+    """An action of a policy, and the time after which it is due for an image that is not kept."""
 
     action: str
     after: timedelta
@@ -24,7 +24,10 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules of a policy: an image is kept while one of them keeps it. None: no such rule."""
+    """The rules of a policy: an image is kept while at least one rule keeps it.
+
+    A rule that the policy does not have is None or empty.
+    """
 
     last: int | None = None
     newer_than: timedelta | None = None
@@ -38,7 +41,10 @@ class Rules:
 
     @classmethod
     def of(cls, policy: RetentionPolicy, *, has_trash: bool) -> Self:
-        """Return the rules of a policy whose values were checked when they were stored."""
+        """Return the rules of a policy whose values were checked when they were stored.
+
+        ``has_trash`` says that deleted images go to the trash.
+        """
         keep = policy.keep
         return cls(
             last=keep.get("last"),

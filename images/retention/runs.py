@@ -49,7 +49,7 @@ def start(
 def store(
     policy: RetentionPolicy, found: Preview, caller: Caller, reason: str
 ) -> RetentionRun:
-    """Store a run with its decisions, and request its job. Needs an open transaction."""
+    """Save a run of the previewed decisions, and request its job. Call it in a transaction."""
     run = new(policy, found, caller, reason)
     run.save(force_insert=True)
     RetentionDecision.objects.bulk_create(
@@ -70,7 +70,7 @@ def store(
 def new(
     policy: RetentionPolicy, found: Preview, caller: Caller, reason: str
 ) -> RetentionRun:
-    """Return a new run of a policy, with the numbers of its decisions. The run is not saved."""
+    """Return a new, unsaved run of a policy, with the numbers of the decisions in the preview."""
     return RetentionRun(
         policy=policy,
         name=policy.name,
@@ -84,7 +84,7 @@ def new(
 
 
 def too_many(policy: RetentionPolicy, found: Preview) -> str:
-    """Return the sentences for a run that was refused for its share of the images."""
+    """Return the message for a run that was refused because it exceeds the policy's ``max_share``."""
     return (
         f"{_over_share(policy, found)} Nothing was changed. Look at a preview, then change the "
         "policy, or run it with 'force'."
@@ -92,7 +92,7 @@ def too_many(policy: RetentionPolicy, found: Preview) -> str:
 
 
 def would_refuse(policy: RetentionPolicy, found: Preview) -> str:
-    """Return the sentences of a preview whose run would be refused for its share of the images."""
+    """Return the warning in a preview whose run would be refused because it exceeds ``max_share``."""
     return f"{_over_share(policy, found)} A run does nothing, unless it is forced."
 
 

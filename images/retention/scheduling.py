@@ -29,12 +29,12 @@ FAILED: Final = "failed"
 
 
 def start_due() -> None:
-    """Start the runs of the policies whose time has come, each in one worker.
+    """Start the runs of the policies whose scheduled time has come, each in only one worker.
 
-    For times of a schedule at which there was no worker, the next worker starts one run. A run that
-    would act on too large a share of the images is stored with the reason, and does nothing. A
-    policy that cannot be run, for example because a newer release has stored values that this one
-    does not know, keeps no other from its run.
+    If several scheduled times have passed without a worker, one run is started. A run that exceeds
+    the policy's ``max_share`` is stored with the reason, and changes nothing. A policy that cannot
+    be run, for example because a newer release has stored values unknown to this one, is tried
+    again in an hour, and does not prevent the runs of other policies.
     """
     for result in (STARTED, REFUSED, SKIPPED, FAILED):  # shown before the first run
         _count(result, by=0)
@@ -68,7 +68,10 @@ def _start_in_time(policy: RetentionPolicy) -> None:
 
 
 def _claim(policy: RetentionPolicy) -> bool:
-    """Set the time of the next run; return False if another worker has done so, or it has changed."""
+    """Set the next time of a policy's schedule, so that only this worker starts the present run.
+
+    Returns False if another worker has set it already, or the policy has changed.
+    """
     following = schedule.next_time(policy.schedule, timezone.now())
     return bool(_unclaimed(policy).update(next_run_at=following))
 
@@ -80,9 +83,9 @@ def _unclaimed(policy: RetentionPolicy) -> QuerySet[RetentionPolicy]:
 
 
 def _start(policy: RetentionPolicy, found: Preview) -> str:
-    """Start a run and return STARTED, or why it does not start: SKIPPED or REFUSED.
+    """Start a run and return STARTED; return SKIPPED or REFUSED if it is not started.
 
-    An unfinished run of the policy, and its ``max_share``, keep it from starting.
+    SKIPPED means that a run of the policy is not finished, REFUSED that it exceeds ``max_share``.
     """
     caller = operator("worker")
     if RetentionRun.objects.open().filter(policy=policy).exists():

@@ -35,8 +35,8 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
     """Request the job that undoes a run, and return it.
 
     The schedule of the policy is disabled, because its next run would do the same again. Raises
-    NotFound, Forbidden, and Conflict if the run is not finished, has changed no image that is left,
-    or a newer run that is not undone has acted on the same images.
+    NotFound, Forbidden, and Conflict if the run is not finished, has no action left that can be
+    undone, or a newer run that is not undone has acted on the same images.
     """
     policies.get_run(caller, run_id, policies.MANAGE)
     with transaction.atomic():
@@ -61,7 +61,7 @@ def start(caller: Caller, run_id: int, reason: str = "") -> Job:
 
 
 def can_start(run: RetentionRun) -> bool:
-    """Return whether a run is finished, and has changed images that are left. Two queries."""
+    """Return whether a run is finished and has actions that can be undone. Two queries."""
     return not _is_open(run) and _undoable(run).exists()
 
 
@@ -101,7 +101,10 @@ def _check_undoable(run: RetentionRun) -> None:
 
 
 def carry_out(job: RunningJob) -> Mapping[str, object]:
-    """Carry out the job of an undo: return the images of the run that nobody has touched since."""
+    """Carry out the job of an undo: reverse the run's actions on images that are unchanged since.
+
+    Returns the id of the run, and the number of its decisions by result.
+    """
     run = RetentionRun.objects.get(pk=job.arguments["run"])
     rows = _undoable(run).order_by("-pk")
     reason = reason_for(job, f"undo of run {run.pk} of {run.name}")
@@ -118,7 +121,10 @@ def _undo(job: RunningJob, reason: str, row: RetentionDecision, actor: Caller) -
 
 @contextmanager
 def _checked(job: RunningJob, row: RetentionDecision, image: Image) -> Iterator[None]:
-    """Check under the image's lock that nobody has touched it since the run, and store the result."""
+    """Check under the image's lock that it is unchanged since the run; then store the result.
+
+    The result is stored after the context. Raises Skipped if the image was changed.
+    """
     job.check()
     if image.updated_at != row.changed_at:
         raise Skipped("changed", "Somebody has changed the image since the run.")

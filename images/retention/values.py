@@ -54,10 +54,11 @@ def clean_changes(document: object) -> dict[str, Any]:
 
 
 def check(policy: RetentionPolicy) -> None:
-    """Raise Invalid, with its name, for a value that this release does not know in a stored policy.
+    """Raise Invalid, with the name of the value, if a stored policy has a value of a newer release.
 
-    A newer release has stored it, before the service went back to this one. Without a rule of that
-    release, or a part of its scope, the policy would act on images that it does not mean.
+    Such a value remains if the service returns from the newer release to this one. Without a rule
+    or a part of the scope that only that release knows, the policy would act on other images than
+    intended.
     """
     _clean(policy.snapshot, _CLEANERS)
 
@@ -157,7 +158,10 @@ def _property(name: str, value: object) -> str:
 
 
 def _span(name: str, value: object, *, least: float = 1) -> str:
-    """Return a duration such as 90d as it was given, after a check. Raises Invalid."""
+    """Check a duration such as 90d, and return it unchanged.
+
+    Raises Invalid for text that is no duration, less than ``least`` seconds, or too long a time.
+    """
     text = attributes.clean_text(value, name, 32)
     try:
         seconds = units.parse_duration(text)

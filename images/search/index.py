@@ -69,7 +69,7 @@ def ensure(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
 
 
 def _create_trigrams(database: BaseDatabaseWrapper) -> None:
-    """Create the index for PostgreSQL. Images can be written meanwhile, except in a transaction."""
+    """Create the index for PostgreSQL, without blocking writes unless a transaction is open."""
     with transaction.atomic(database.alias), database.cursor() as cursor:
         cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {db.SEARCH_EXTENSION}")
         cursor.execute(OPERATORS, [db.SEARCH_EXTENSION])
@@ -87,7 +87,7 @@ def _create_trigrams(database: BaseDatabaseWrapper) -> None:
 
 
 def _create_fts5(database: BaseDatabaseWrapper) -> None:
-    """Create the index for SQLite: a table of numbers, a table of FTS5, and the triggers that fill them."""
+    """Create the index for SQLite: an FTS5 table, its row numbers, and triggers that update both."""
 
     def text(row: str) -> str:
         return text_sql(database.vendor, row)

@@ -1,4 +1,4 @@
-"""The search for images by words: each word must be in a text of the image, or name it otherwise."""
+"""The search for images by words, each of which must match a text, an id, a digest or an owner."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ FindOwners = Callable[[Sequence[str]], Mapping[str, Collection[str]]]
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a search, with the images and the projects that it names otherwise than by a text.
+    """A word of a search, with the images and projects that it identifies without their texts.
 
-    ``ids`` are the ids of images, ``owners`` those of projects.
+    ``ids`` are the images whose id or digest it matches, ``owners`` the projects whose name it
+    matches.
     """
 
     word: str
@@ -72,13 +73,13 @@ def matching(
     caller: Caller,
     find_owners: FindOwners = lambda words: {},
 ) -> QuerySet[Image]:
-    """Return those of ``images`` that match every word of a search text; all of them without a word.
+    """Return those of ``images`` that match every word of a search text; all if the text is empty.
 
     A word matches as part of the name, of a tag or of a property of the operating system that the
     caller is allowed to read; with one or two characters, as the beginning of a word there. It also
     matches as the beginning of the id, with at least 6 digits; as a digest of the data; and as part
-    of the name of the project that owns the image, which ``find_owners`` knows. Upper and lower case
-    are the same. A few queries, whose number depends on the text only.
+    of the name of the project that owns the image, which ``find_owners`` looks up. Upper and lower
+    case are the same. A few queries, whose number depends on the text only.
     """
     words = words_of(text)
     if not words:
@@ -148,10 +149,10 @@ def _begins_with(text: str) -> Q:
 
 
 def _few(words: Sequence[Word], matched: Q) -> Q | None:
-    """Return a condition with the ids of all images that can match; None if too many or unknown.
+    """Return a condition that names the few images that can match; None if many can, or unknown.
 
-    Databases guess badly how many texts contain a word: they would look for a rare word in all
-    images, the newest first. ``matched`` is the condition that all words match.
+    Without it, databases that misjudge a rare word would look for it in all images, the newest
+    first. ``matched`` is the condition that all words match.
     """
     indexed = [word for word in words if word.is_indexed]
     plain = [word for word in indexed if word.is_plain]
@@ -168,7 +169,10 @@ def _few(words: Sequence[Word], matched: Q) -> Q | None:
 
 
 def _is_frequent(matched: Q) -> bool:
-    """Return whether the newest images have matches, so that a list finds its first page there."""
+    """Return whether enough of the newest images match that a list finds its first page among them.
+
+    Always True for SQLite.
+    """
     if connection.vendor == "sqlite":
         return True
     newest = Image.objects.filter(deleted_at=None).order_by("-created_at", "-id")

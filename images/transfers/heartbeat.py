@@ -45,7 +45,8 @@ def at_intervals(transfer: Transfer) -> Callable[[], bool]:
 def every(seconds: float, act: Callable[[], object]) -> Callable[[], bool]:
     """Return a function that calls ``act`` if it is due, and returns whether it was due.
 
-    It is due whenever ``seconds`` have passed since the last call ended, and first after as many.
+    It is first due after ``seconds``, and again whenever ``seconds`` have passed since the last
+    call ended.
     """
     due = time.monotonic() + seconds
 

@@ -19,8 +19,9 @@ ERASED: Final = {"secret": ""}
 def columns(url: str, secrets: Mapping[str, str] = NO_SECRETS) -> dict[str, str]:
     """Return the columns ``source`` and ``secret`` of a transfer that gets data from ``url``.
 
-    ``secrets`` are needed for that. ``source`` is the URL without its secret parts; ``secret``
-    has the whole URL, if it has such parts, and the secrets, encrypted.
+    ``secrets`` are values, by name, that are needed to read the URL. ``source`` is the URL without
+    its secret parts; ``secret`` has the whole URL, if it has such parts, and the secrets,
+    encrypted.
     """
     source = masked(url)
     kept = dict(secrets) if source == url else {**secrets, URL: url}

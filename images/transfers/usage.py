@@ -153,8 +153,8 @@ def reserving_transfers() -> QuerySet[Transfer]:
 def _bringing_data(condition: Q) -> QuerySet[Transfer]:
     """Return the matching transfers that bring bytes which no other row of the image counts.
 
-    Without imports of resumable uploads and staged data, whose bytes the upload counts already,
-    and without transfers that only compute the digests of an image's data.
+    Imports of resumable uploads and staged data are left out, because the upload counts their bytes
+    already; so are transfers that only compute the digests of an image's data.
     """
     # An import has the same bytes as its resumable upload or its staged data; an image that
     # only gets its digests has them already.
