@@ -257,7 +257,7 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase the counter ``name``, one of METRICS; with ``by`` 0, it is only shown with the value 0.
+    """Add ``by`` to the counter ``name``, one of METRICS; 0 only makes the metric appear.
 
     Does nothing if this process does not count metrics.
     """

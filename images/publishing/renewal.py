@@ -80,9 +80,9 @@ def _readers() -> list[tuple[str, list[str]]]:
 def is_stale(project: str) -> bool:
     """Return whether the rows of a tree must be renewed before they are read. One query.
 
-    True only after changes of families. After a change of the settings or of the release the
-    background worker renews the rows: during an upgrade, machines that differ would otherwise renew
-    them at each request.
+    True only after changes of families, and for a tree that was never renewed. After a change of
+    the settings or of the release the background worker renews the rows: during an upgrade,
+    machines that differ would otherwise renew them at each request.
     """
     changes = PublicationChange.objects.filter(tree=project)
     states = PublishedTree.objects.filter(pk=project).annotate(
