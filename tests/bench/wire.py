@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import urlsplit
 
 BLOCK = 1 << 20
@@ -18,6 +19,10 @@ TIMEOUT = 300  # s, for any single step on a socket
 
 class BenchError(Exception):
     """A service did not answer as the benchmark needs; the run is worth nothing."""
+
+
+class HungUp(BenchError):
+    """A service closed a connection instead of answering."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def read_answer(sock: socket.socket, *, keep: bool = True) -> Answer:
     while b"\r\n\r\n" not in buffer:
         data = sock.recv(65536)
         if not data:
-            raise BenchError("the connection ended before an answer")
+            raise HungUp("the connection ended before an answer")
         buffer += data
     head, rest = buffer.split(b"\r\n\r\n", 1)
     status, headers = parse_head(head)
@@ -175,6 +180,39 @@ def exchange(endpoint: Endpoint, request: bytes, *, keep: bool = True) -> Answer
     with endpoint.connect() as sock:
         sock.sendall(request)
         return read_answer(sock, keep=keep)
+
+
+class Session:
+    """One connection for requests one after the other, as the sessions of clients keep it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.sock: socket.socket | None = None
+        self.reusable = True  # until the service hangs up after an answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.sock is not None:
+            self.sock.close()
+
+    def exchange(self, request: bytes) -> Answer:
+        """Send a prepared request and read the answer.
+
+        Every request gets a new connection from a service that keeps none alive.
+        """
+        if self.sock is not None and self.reusable:
+            try:
+                self.sock.sendall(request)
+                return read_answer(self.sock)
+            except (BrokenPipeError, ConnectionResetError, HungUp):
+                self.reusable = False
+        if self.sock is not None:
+            self.sock.close()
+        self.sock = self.endpoint.connect()
+        self.sock.sendall(request)
+        return read_answer(self.sock)
 
 
 def call(endpoint: Endpoint, method: str, path: str, payload: object = None) -> Answer:
