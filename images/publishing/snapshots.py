@@ -136,7 +136,10 @@ def _version(version: FamilyVersion, tree: str, current: bool) -> PublishedVersi
 
 
 def public(properties: Mapping[str, str], tree: str) -> dict[str, str]:
-    """Return the custom properties that all readers of a tree can read, sorted by name."""
+    """Return the custom properties that all readers of a published tree can read, sorted by name.
+
+    ``tree`` is the id of the project whose families the tree has; empty for the public tree.
+    """
     readable = access.readable(access.visitor(tree), properties)
     return {
         name: value
