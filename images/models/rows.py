@@ -6,7 +6,7 @@ hand-written: building it with the ORM for every request costs more than executi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from itertools import chain
@@ -98,8 +98,8 @@ _LATER = (
     f" OR t.\"status\" = '{TransferStatus.DONE}')"
     f" AND t.\"kind\" <> '{TransferKind.LOCATION}'"
 )
-_FROM = (
-    f'{_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
+_LOCATIONS = (
+    f'LEFT JOIN "{ImageLocation._meta.db_table}" live'
     f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
 )
 # PostgreSQL compresses long values, and would decompress them to find their length.
@@ -116,7 +116,8 @@ def statement(images: QuerySet[Image]) -> Statement:
 
     Raises EmptyResultSet if no image can match.
     """
-    chosen, params = compiled(images.values("pk"))
+    ids, params = compiled(images.values("pk"))
+    chosen = f'SELECT * FROM {_IMAGES} WHERE "id" IN ({ids})'
     sql = _selection(_ALL, chosen, "", _task_of_one(connection.vendor))
     return Statement(sql, params)
 
@@ -163,14 +164,17 @@ def page_statement(
     ``branches`` are sorted and limited querysets: one query with OR would scan the whole
     catalogue for a project that owns few images (0.5 s with a million images).
     """
-    statements = list(_statements(branches))
-    if not statements:
-        return None
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
-    chosen, params = _merged(statements, order, limit)
+    chosen = (
+        _compiled(branches[0], *COLUMNS)
+        if len(branches) == 1
+        else _merged(branches, order, limit)
+    )
+    if chosen is None:
+        return None
     vendor = connection.vendor
-    sql = _selection(_without_long(vendor), chosen, order, _task(vendor))
-    return Statement(sql, params)
+    sql = _selection(_without_long(vendor), chosen.sql, order, _task(vendor))
+    return Statement(sql, chosen.params)
 
 
 def fetch_page(page: Statement, length: int) -> Fetched:
@@ -213,18 +217,23 @@ def _order_sql(column: str, descending: bool) -> str:
     return f'"{column}" {direction} NULLS {"LAST" if descending else "FIRST"}'
 
 
-def _statements(branches: Iterable[QuerySet[Image]]) -> Iterator[Statement]:
-    for branch in branches:
-        with suppress(EmptyResultSet):
-            yield compiled(branch.values("pk"))
+def _compiled(images: QuerySet[Image], *columns: str) -> Statement | None:
+    """Return the statement that selects these columns of images, None if no image can match."""
+    with suppress(EmptyResultSet):
+        return compiled(images.values(*columns))
+    return None
 
 
-def _merged(statements: Sequence[Statement], order: str, limit: int) -> Statement:
-    if len(statements) == 1:
-        return statements[0]
+def _merged(
+    branches: Iterable[QuerySet[Image]], order: str, limit: int
+) -> Statement | None:
+    compiled_branches = (_compiled(branch, "pk") for branch in branches)
+    statements = [it for it in compiled_branches if it is not None]
+    if not statements:
+        return None
     parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
     merged = (
-        f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
+        f'SELECT i.* FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
         f" ORDER BY {order} LIMIT {limit:d}"
     )
     return Statement(merged, tuple(chain.from_iterable(it.params for it in statements)))
@@ -267,7 +276,7 @@ def _import(vendor: str) -> str:
 def _selection(columns: str, chosen: str, order: str, task: str) -> str:
     order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     return (
-        f'SELECT {columns}, {task}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
+        f"SELECT {columns}, {task}, {_LOCATION} FROM ({chosen}) i {_LOCATIONS}"
         f" ORDER BY {order}"
     )
 
