@@ -6,15 +6,30 @@ A process has fewer connections than threads.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 # PostgreSQL's extension for the search of images, and the index that needs it: not every database can
 # have them.
 SEARCH_EXTENSION: Final = "pg_trgm"
 SEARCH_INDEX: Final = "image_searched_text"
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Open a transaction (in a transaction, a savepoint) whose statements do not wait for each other.
+
+    The program waits only when it reads rows or their number, and for the commit, which raises the
+    error of an earlier statement. So a short transaction needs two or three round trips to
+    PostgreSQL, however many rows it writes. On SQLite it is an ordinary transaction.
+    """
+    pipeline = getattr(connection, "pipelined", nullcontext)
+    with pipeline(), transaction.atomic():
+        yield
 
 
 def release_connection() -> None:

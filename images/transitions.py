@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from django_fsm import can_proceed
 
-from images import errors
+from images import db, errors
 from images.access import Caller, check_owner, missing
 from images.events import record
 from images.models import Image, writing
@@ -29,7 +28,7 @@ def locked(
     check. Raises NotFound if there is no such image, also for a deleted image without
     ``deleted``, and Forbidden unless the caller is an admin or of the image's project.
     """
-    with transaction.atomic():
+    with db.pipelined():
         placeholders = Placeholders()
         statement = _lock(placeholders.add(image_id), deleted)
         rows = Image.objects.raw(*placeholders.fill_in(statement))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
+import psycopg
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
 
 from imagecatalog.postgresql.connection import Connection
+from imagecatalog.postgresql.pipeline import Cursor
 from imagecatalog.postgresql.pool import Pool
 
 # The wait for a row that another transaction has locked. PostgreSQL can wait for so long twice:
@@ -53,7 +58,63 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return the arguments for ``psycopg.connect``: Django's, without the option ``patience``."""
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
-        return params
+        return params | {"cursor_factory": Cursor}
+
+    @contextmanager
+    def pipelined(self) -> Iterator[None]:
+        """Send the statements of a transaction in the context without waiting for each other.
+
+        The connection waits when the result of a statement is read, and at the end of a transaction
+        or savepoint, which then raises the error of an earlier statement. A context in another one
+        changes nothing.
+        """
+        self.ensure_connection()
+        if self._pipeline is not None:
+            yield
+            return
+        with self.wrap_database_errors, self.connection.pipeline():
+            yield
+
+    @property
+    def _pipeline(self) -> psycopg.Pipeline | None:
+        return self.connection._pipeline if self.connection else None
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        if self._pipeline is None:
+            super()._set_autocommit(autocommit)  # type: ignore[misc]
+        elif not autocommit:
+            # psycopg would wait for the response to its own BEGIN.
+            with self.wrap_database_errors:
+                self.connection.execute("BEGIN")
+
+    def _commit(self) -> None:
+        if self._pipeline is None:
+            super()._commit()  # type: ignore[misc]
+            return
+        # psycopg's own COMMIT is sent only once the server has confirmed the BEGIN.
+        with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+            self.connection.execute("COMMIT")
+            self._pipeline.sync()
+
+    def _rollback(self) -> None:
+        self._leave_failed_pipeline()
+        super()._rollback()  # type: ignore[misc]
+
+    def _savepoint_commit(self, sid: str) -> None:
+        super()._savepoint_commit(sid)  # type: ignore[misc]
+        if self._pipeline is not None:
+            with self.wrap_database_errors:
+                self._pipeline.sync()
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self._leave_failed_pipeline()
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+
+    def _leave_failed_pipeline(self) -> None:
+        """Let the server execute statements again after one that has failed, which is no news."""
+        if self._pipeline is not None:
+            with suppress(psycopg.Error):
+                self._pipeline.sync()
 
     def _connect(self) -> Connection:
         params = self.get_connection_params() | {"autocommit": True}

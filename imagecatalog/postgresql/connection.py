@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
+
+from imagecatalog.postgresql.pipeline import Pipeline
 
 LIFETIME: Final = 3600.0  # seconds
 RECHECK_SECONDS: Final = 1.0  # after which a read-only session is replaced
@@ -41,10 +45,22 @@ class Connection(psycopg.Connection[Any]):
         try:
             return super().wait(*args, **kwargs)
         except psycopg.OperationalError as error:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            is_open = self.pgconn.transaction_status == TransactionStatus.ACTIVE
+            # With a code the server has answered; the pipeline's transaction is still open.
+            if is_open and error.sqlstate is None:
                 self.pgconn.finish()  # else its late answer would be that of the next query
                 self.silence = str(error)
             raise
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """Send the statements of the context without waiting for the results of earlier ones."""
+        self._pipeline = Pipeline(self)
+        try:
+            with self._pipeline as pipeline:
+                yield pipeline
+        finally:
+            self._pipeline = None
 
     def is_reusable(self) -> bool:
         """Return whether a later request can use the connection; does not ask the server.
@@ -52,6 +68,7 @@ class Connection(psycopg.Connection[Any]):
         True if no transaction is open and the connection is less than an hour old.
         """
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        is_idle = is_idle and self._pipeline is None
         return is_idle and self._age() < LIFETIME
 
     def is_usable(self) -> bool:

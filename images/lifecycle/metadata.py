@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
-from images import attributes, custom_properties, errors, property_schema
+from images import attributes, custom_properties, db, errors, property_schema
 from images.access import Caller, check_new_properties
 from images.attributes import Changes
 from images.events import record
@@ -65,7 +65,7 @@ def create(
         check_empty(image)
     prepared = location and prepare_first(image, location)
     try:
-        with transaction.atomic():
+        with db.pipelined():
             if "id" in fields:
                 _check_unused(image.pk)
             image_count.check_adding(image.owner)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.models import Field, Model
 from django.db.models.expressions import DatabaseDefault
 
@@ -32,16 +32,11 @@ def insert(row: Model) -> None:
 
 
 def update(row: Model, names: Iterable[str]) -> None:
-    """Write the named fields of an existing row.
-
-    Raises DatabaseError if the row does not exist.
-    """
+    """Write the named fields of a row that exists: this transaction has locked it."""
     fields: list[Field[Any, Any]] = [row._meta.get_field(name) for name in names]  # type: ignore[misc]
     with connection.cursor() as cursor:
         values = [*_values(row, fields, add=False), row.pk]
         cursor.execute(_update(type(row), tuple(fields)), values)
-        if cursor.rowcount != 1:
-            raise DatabaseError(f"There is no {row._meta.verbose_name} {row.pk}.")
 
 
 def _is_given(row: Model, field: Field[Any, Any]) -> bool:
