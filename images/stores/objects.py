@@ -26,9 +26,10 @@ from images.stores.error_counts import READ, counted, counted_blocks
 from images.stores.handover import Handover
 
 BLOCK = 1 << 20  # bytes
-# At most PARTS_AT_ONCE + 1 parts are in memory. S3 takes 10 000 parts: 78 GiB at 8 MiB.
+# The parts that are being sent are in memory, and besides them only a few blocks. S3 takes 10 000
+# parts: 78 GiB at 8 MiB.
 PART_MIB = 8
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 3
 SILENCE = 20  # s without a byte from the store
 S3 = ("s3", "s3a")
 FULL = ("QuotaExceeded", "StorageFull", "507 Insufficient Storage")
@@ -263,15 +264,22 @@ def _store_errors() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        if any(word in str(error) for word in FULL):
-            raise StoreFull(
-                "The store is full. Free space in it, or use another store."
-            ) from error
-        failure = StoreError(
-            "The object store failed. Try again later; the log of the service has the reason."
-        )
-        failure.operator_message = faults.sentence(error)
-        raise failure from error
+        raise _failure(error) from error
+
+
+def _failure(error: Exception) -> StoreError:
+    """Return the error of a store for an error of obstore.
+
+    The frame that raises it must not keep it in a variable: the reference cycle would keep the
+    frames of all callers, with their blocks of data, until the next garbage collection.
+    """
+    if any(word in str(error) for word in FULL):
+        return StoreFull("The store is full. Free space in it, or use another store.")
+    failure = StoreError(
+        "The object store failed. Try again later; the log of the service has the reason."
+    )
+    failure.operator_message = faults.sentence(error)
+    return failure
 
 
 @contextmanager
@@ -280,10 +288,13 @@ def _reading() -> Iterator[None]:
         with _store_errors():
             yield
     except StoreError as error:
-        cause = error.__cause__
-        if isinstance(cause, FileNotFoundError) and faults.NO_BUCKET not in str(cause):
+        if _is_missing(error.__cause__):
             raise DataMissing("The data is no longer in the store.") from error
         raise
+
+
+def _is_missing(cause: BaseException | None) -> bool:
+    return isinstance(cause, FileNotFoundError) and faults.NO_BUCKET not in str(cause)
 
 
 def _blocks(result: obstore.GetResult, expected: int) -> Generator[bytes, None, None]:

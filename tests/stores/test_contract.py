@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import threading
+import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -318,3 +321,42 @@ def test_a_wrong_setting_is_told_without_repeating_the_url(
 
     assert "hunter2" not in str(caught.value)
     assert "bucket/x" not in str(caught.value)
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def test_what_was_stored_stays_in_no_variable(store: stores.Store) -> None:
+    """A reference cycle would keep the last blocks of every object until the next collection."""
+    blocks = _blocks()
+    source = weakref.ref(blocks)
+
+    with no_garbage_collection():
+        store.put(KEY, blocks)
+        del blocks
+
+        assert source() is None
+
+
+def test_a_missing_object_keeps_no_variable_of_its_reader(
+    readable: tuple[stores.Store, str, str],
+) -> None:
+    store, _, missing = readable
+    data = _blocks()
+    kept = weakref.ref(data)
+
+    def read(held: Iterator[bytes]) -> None:
+        with pytest.raises(errors.StoreError):
+            next(iter(store.open(missing)))
+
+    with no_garbage_collection():
+        read(data)
+        del data
+
+        assert kept() is None

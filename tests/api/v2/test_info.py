@@ -74,7 +74,7 @@ def test_the_detail_of_an_object_store_names_no_credential(
         {
             "s3_store_large_object_size": 16,
             "s3_store_large_object_chunk_size": 16,
-            "s3_store_thread_pools": 4,
+            "s3_store_thread_pools": 3,
         },
     )
     assert not [value for value in s3.env.values() if value in response.text]
