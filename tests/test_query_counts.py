@@ -250,3 +250,10 @@ def test_changing_definitions_asks_a_constant_number_of_times(
     assert count("POST", f"{path}/n0/objects", b'{"name": "x"}') <= 5
     assert count("DELETE", f"{path}/n0/properties") <= 4
     assert count("DELETE", f"{path}/n0") <= 8
+
+
+@pytest.mark.postgres
+def test_no_statement_is_compiled(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)

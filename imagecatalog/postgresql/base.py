@@ -24,6 +24,9 @@ LIMITS = """
     SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', %s, false)
 """
+# Statements of this application are short. PostgreSQL would compile those that it expects to take long,
+# which takes longer than they do.
+NO_JIT = "SELECT set_config('jit', 'off', false)"
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -120,6 +123,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params = self.get_connection_params() | {"autocommit": True}
         connection = Connection.connect(**params)
         self._configure_connection(connection)  # type: ignore[attr-defined]
+        connection.execute(NO_JIT)
         patience: float | None = self.settings_dict["OPTIONS"].get("patience")
         if patience is not None:
             # Not as startup parameters, which PgBouncer refuses.
