@@ -146,6 +146,12 @@ class Image(FSMModelMixin, models.Model):
             models.Index(
                 "deleted_at", name="image_trash", condition=Q(status="pending_delete")
             ),
+            # The trash of a project, oldest first.
+            models.Index(
+                fields=["owner", "deleted_at"],
+                name="image_trash_of_owner",
+                condition=Q(status="pending_delete"),
+            ),
             # Lists of one status (such as the trash), and counts by status.
             models.Index(
                 F("status"),
