@@ -26,6 +26,7 @@ from images.admin.actions import get_caller
 from images.admin.failures import failed_ids
 from images.admin.filters import (
     COUNTED_VIEWS,
+    DELETED_VIEWS,
     EMPTY,
     SLOW_WITH_FILTERS,
     VIEWS,
@@ -48,11 +49,25 @@ COUNTED = 10_000  # images; for longer lists the page says "more than"
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """A paginator that counts at most 10,000 rows (COUNTED), and has no pages for further rows."""
 
+    @property
+    def most(self) -> int:
+        """The number of rows up to which they are counted."""
+        return COUNTED
+
     @cached_property
     def count(self) -> int:
-        """The number of rows, at most 10,000 (COUNTED)."""
+        """The number of rows, at most ``most``."""
         ids = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
-        return int(ids[:COUNTED].count())
+        return int(ids[: self.most].count())
+
+
+class SearchPaginator(CappedPaginator):
+    """The same for the results of a search, of which it counts at most 1,000 (COUNTED)."""
+
+    @property
+    def most(self) -> int:
+        """The number of rows up to which they are counted."""
+        return view_counts.COUNTED
 
 
 class ImageList(ChangeList):
@@ -160,8 +175,8 @@ class ImageList(ChangeList):
 
     @property
     def capped(self) -> bool:
-        """Whether the list has at least 10,000 images, so that their number is unknown."""
-        return int(self.result_count) >= COUNTED
+        """Whether the list has more images than are counted, so that their number is unknown."""
+        return bool(self.result_count >= self.paginator.most)
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
@@ -176,23 +191,35 @@ class ImageList(ChangeList):
             {
                 "title": title,
                 "url": self.get_query_string({"view": name or None}),
-                "count": view_counts.shown(counts[name]) if name in counts else "",
+                "count": counts.get(name, ""),
                 "current": name == shown,
             }
             for name, (title, _condition) in VIEWS.items()
         ]
 
-    def _counts(self) -> dict[str, int]:
-        """Return the number of images in each view that match the search and the filters."""
+    def _counts(self) -> dict[str, str]:
+        """Return the number of images in each view that match the search and the filters, as texts.
+
+        A search or filters can match too many images to look for those of a view among all of them.
+        """
         if self.form.errors:
             return {}
         left_out = SLOW_WITH_FILTERS if self.narrowed else set()
+        views = {
+            name: COUNTED_VIEWS.get(name, condition)()
+            for name, (_title, condition) in VIEWS.items()
+            if name not in left_out
+        }
+        images = self._in_all_views
+        apart = DELETED_VIEWS if self.narrowed else set(views)
         return view_counts.count(
             {
-                name: self._in_all_views.filter(COUNTED_VIEWS.get(name, condition)())
-                for name, (_title, condition) in VIEWS.items()
-                if name not in left_out
-            }
+                name: images.filter(views.pop(name))
+                for name in [*views]
+                if name in apart
+            },
+            images.filter(deleted_at=None),
+            views,
         )
 
     @cached_property
@@ -257,7 +284,7 @@ class ImageList(ChangeList):
         if self.capped:
             return _(
                 "More than %(count)s images. Narrow the filters to see an exact count."
-            ) % {"count": f"{COUNTED:,}"}
+            ) % {"count": f"{self.result_count:,}"}
         return formatting.images(self.result_count)
 
 

@@ -70,7 +70,7 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
 
 
 def _first_copies(locations: QuerySet[ImageLocation]) -> Q:
-    return Q(pk__in=locations.order_by("image").values("image")[:COUNTED_COPIES])
+    return Q(pk__in=locations.values("image")[:COUNTED_COPIES])
 
 
 # The conditions with which some views are counted, because those of their lists would take too long.
@@ -79,16 +79,20 @@ COUNTED_COPIES = 5_000
 COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
     "unverified": lambda: Q(
         _first_copies(
-            ImageLocation.objects.filter(status=LocationStatus.ACTIVE, verified_at=None)
+            ImageLocation.objects.filter(
+                status=LocationStatus.ACTIVE, verified_at=None
+            ).order_by("verified_at", "image")
         ),
         status__in=READABLE_STATUSES,
     ),
     "damaged": lambda: Q(
-        _first_copies(ImageLocation.objects.damaged()), deleted_at=None
+        _first_copies(ImageLocation.objects.damaged().order_by("image")),
+        deleted_at=None,
     ),
 }
 # Views that are not counted with filters or a search: those few copies need not match them.
 SLOW_WITH_FILTERS = {"unverified"}
+DELETED_VIEWS = {"trash", "deleted"}  # views of images that do not exist any more
 EMPTY: Mapping[str, Any] = {
     "": _("There are no images yet."),
     "moving": _("No transfer is in progress."),

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import F, QuerySet
 from django.http import (
     Http404,
@@ -47,7 +48,7 @@ from images.admin import (
     upload,
 )
 from images.admin.actions import ACTIONS, may, require
-from images.admin.changelist import CappedPaginator, ImageList
+from images.admin.changelist import CappedPaginator, ImageList, SearchPaginator
 from images.bulk.edits import EDIT
 from images.models import Image
 from images.operations import overview
@@ -90,7 +91,6 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "Words of names, tags, operating systems and projects; an id or a digest."
     )
     show_full_result_count = False
-    paginator = CappedPaginator
     list_per_page = 25
     list_max_show_all = 0
     actions_selection_counter = True
@@ -113,6 +113,11 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             others = (name for name in columns if name not in WITH_PROBLEMS[view])
             columns = ("problem", *others)
         return ("status_badge", "named", *columns)
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return the paginator of the list, which counts fewer results of a search."""
+        kind = SearchPaginator if request.GET.get(SEARCH_VAR) else CappedPaginator
+        return kind(*args, **kwargs)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None

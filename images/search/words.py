@@ -11,7 +11,7 @@ from operator import and_, or_
 from typing import Final
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
 
 from images.access import Caller, property_allowed
 from images.models import Image
@@ -97,7 +97,7 @@ def matching(
     if few is None:
         return images.filter(matched)
     is_exact = connection.vendor == "postgresql" and len(readable) == len(OS_PROPERTIES)
-    if is_exact and all(word.is_plain for word in parsed):
+    if is_exact and (len(parsed) == 1 or all(word.is_plain for word in parsed)):
         return images.filter(few)
     return images.filter(few, matched)
 
@@ -171,13 +171,18 @@ def _few(words: Sequence[Word], matched: Q) -> Q | None:
 def _is_frequent(matched: Q) -> bool:
     """Return whether enough of the newest images match that a list finds its first page among them.
 
-    Always True for SQLite.
+    Always False for SQLite.
     """
-    if connection.vendor == "sqlite":
-        return True
-    newest = Image.objects.filter(deleted_at=None).order_by("-created_at", "-id")
-    among = Image.objects.filter(matched, pk__in=newest.values("pk")[:NEWEST])
-    return len(among.values_list("pk", flat=True)[:EXPECTED]) == EXPECTED
+    if connection.vendor == "sqlite":  # finds ids faster than it reads texts
+        return False
+    newest = Image.objects.existing().order_by("-created_at", "-id")
+    tested = newest.annotate(matches=Case(When(matched, then=True), default=False))
+    sql, params = tested.values("matches")[:NEWEST].query.sql_with_params()
+    # A condition on the newest images alone: PostgreSQL would first look for all images that match.
+    found = f"SELECT 1 FROM ({sql}) AS newest WHERE matches LIMIT {EXPECTED}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM ({found}) AS found", params)
+        return bool(cursor.fetchone()[0] == EXPECTED)
 
 
 def _find(words: Sequence[str], most: int) -> list[str] | None:

@@ -335,7 +335,8 @@ def test_the_trash_says_when_an_image_will_be_deleted(
 
 @pytest.mark.parametrize("images", [1, 40])
 @pytest.mark.parametrize(
-    "query", ["", "?view=stuck", "?tag=t", "?q=disk", "?view=trash"]
+    "query",
+    ["", "?view=stuck", "?tag=t", "?q=disk", "?q=disk&view=trash", "?view=trash"],
 )
 def test_the_list_asks_as_often_for_many_as_for_few(
     root: Client, make_image: MakeImage, images: int, query: str
@@ -434,6 +435,33 @@ def test_a_tab_with_very_many_images_says_so(
     make_image("active")
 
     assert tabs(root)["All"][1] == "1+"
+
+
+def test_tabs_say_at_least_how_many_match_if_too_many_match_to_count(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_image("queued", name="disk")
+    make_image("pending_delete", name="disk")
+
+    assert tabs(root, "?q=disk")["Without data"][1] == "3"
+    monkeypatch.setattr(view_counts, "READ", 1)
+    found = {title: count for title, (_url, count) in tabs(root, "?q=disk").items()}
+
+    assert found["Without data"] == "2+"  # of the one that is read, and one further
+    assert found["In progress"] == ""
+    assert found["Trash"] == "1"
+
+
+def test_fewer_results_of_a_search_are_counted(
+    root: Client, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_counts, "COUNTED", 2)
+    for _ in range(3):
+        make_image(name="disk")
+
+    assert "More than 2 images" in root.get(LIST, {"q": "disk"}).content.decode()
+    assert "3 images" in root.get(LIST, {"tag": ""}, follow=True).content.decode()
 
 
 # The address
