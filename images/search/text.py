@@ -93,7 +93,7 @@ class SearchedText(Func):
 class HasPart(Lookup):
     """A lookup that matches if a text contains the given one, in upper or lower case.
 
-    PostgreSQL uses a trigram index on the text. SQLite ignores the case of ASCII letters only.
+    PostgreSQL uses a trigram index on the text.
     """
 
     lookup_name = "has_part"
@@ -116,6 +116,9 @@ class HasPart(Lookup):
     ) -> tuple[str, list[Any]]:
         """Return the SQL of the condition for SQLite, and its parameters."""
         text, params = self.process_lhs(compiler, connection)
+        word = str(self.rhs)
+        if not word.isascii():
+            return f"lower({text}) GLOB %s", [*params, f"*{_glob(word)}*"]
         return f"{text} LIKE %s ESCAPE '\\'", [*params, self._pattern()]
 
 
@@ -123,7 +126,6 @@ class BeginsWord(Lookup):
     """A lookup that matches if a word in a text begins with the given one, in upper or lower case.
 
     For words that are shorter than a trigram. PostgreSQL uses the trigram index for them, too.
-    SQLite ignores the case of ASCII letters only.
     """
 
     lookup_name = "begins_word"
@@ -141,8 +143,25 @@ class BeginsWord(Lookup):
     ) -> tuple[str, list[Any]]:
         """Return the SQL of the condition for SQLite, and its parameters."""
         text, params = self.process_lhs(compiler, connection)
-        word = re.sub(r"([*?[])", r"[\1]", str(self.rhs).lower())
+        word = _glob(str(self.rhs))
         return f"' ' || lower({text}) GLOB %s", [*params, f"*{SEPARATORS}{word}*"]
+
+
+def _glob(word: str) -> str:
+    """Return a pattern for SQLite that matches a word in either case in a text after ``lower``.
+
+    The function ``lower`` of SQLite, like its LIKE, knows the case of ASCII letters only.
+    """
+    return "".join(map(_either_case, word))
+
+
+def _either_case(letter: str) -> str:
+    if letter in "*?[":
+        return f"[{letter}]"
+    if letter.isascii():
+        return letter.lower()
+    cases = {letter, letter.lower(), letter.upper()}
+    return f"[{''.join(sorted(case for case in cases if len(case) == 1))}]"
 
 
 class IsAnyOf(Lookup):
