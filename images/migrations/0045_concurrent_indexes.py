@@ -46,6 +46,14 @@ class Migration(migrations.Migration):
             for algorithm in ("sha1", "sha256", "sha384", "sha512")
         ),
         AddIndexConcurrently(
+            "image",
+            models.Index(
+                fields=["owner", "deleted_at"],
+                name="image_trash_of_owner",
+                condition=models.Q(status="pending_delete"),
+            ),
+        ),
+        AddIndexConcurrently(
             "imagelocation",
             models.Index(
                 Coalesce("verified_at", "created_at"),
