@@ -277,12 +277,12 @@ def test_what_is_not_seen_is_missing_and_what_is_may_be_forbidden(
     # A service may do what its rules allow, and nothing else tells it that the image exists.
     reach = caller("reader", project) if role == "service" else who
     target = {"owner": image.owner, "visibility": visibility}
+    is_in_reach = sees(reach, image)
+    refused = errors.Forbidden if sees(who, image) else errors.NotFound
 
     for action in RULES:
-        if sees(reach, image) and access.may(who, action, target):
-            expected: type[Exception] | None = None
-        else:
-            expected = errors.Forbidden if sees(who, image) else errors.NotFound
+        allowed = is_in_reach and access.may(who, action, target)
+        expected = None if allowed else refused
         assert refusal(who, image.pk, action) is expected, action
 
 
