@@ -207,7 +207,8 @@ def described_answers(routes: None) -> Iterator[None]:
     def send_and_check(client: Client, **request: Any) -> Any:
         response = send(client, **request)
         method, path = request["REQUEST_METHOD"], request["PATH_INFO"]
-        described.check(method, path, response.status_code)
+        match = response.wsgi_request.resolver_match
+        described.check(method, path, response.status_code, match)
         return response
 
     with pytest.MonkeyPatch.context() as patch:
