@@ -26,10 +26,12 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client import values
+from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from imagecatalog import garbage
@@ -48,7 +50,7 @@ from images.models import (
 from images.publishing import signing
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import described, memory_disk, published_family, samples, servers
+from tests import described, memory_disk, once, published_family, samples, servers
 
 PROJECT = "project-a"
 
@@ -237,16 +239,40 @@ def tmp_path(
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
+    django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """SQLite in a file, which threads can share, and another one for each run.
+) -> Iterator[None]:
+    """SQLite in a file, which threads can share, and another one for each process.
 
-    Its commits do not wait for the disk: no test cuts the power.
+    Its commits do not wait for the disk: no test cuts the power. One process of the run migrates.
     """
-    if connection.vendor == "sqlite":
-        folder = tmp_path_factory.mktemp("database")
-        connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
-        connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+    if connection.vendor != "sqlite":
+        yield
+        return
+    file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+    connection.settings_dict["TEST"]["NAME"] = str(file)
+    connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+    with django_db_blocker.unblock():
+        migrated = once.made(tmp_path_factory, "migrated.sqlite3", _migrate)
+    shutil.copyfile(migrated, file)
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+
+
+def _migrate(file: Path) -> None:
+    """Make a database with our tables, and nothing in them."""
+    name = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = str(file)
+    call_command("migrate", verbosity=0)
+    connection.close()
+    connection.settings_dict["NAME"] = name
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Whether the database is there before pytest-django makes one, and is not its to delete."""
+    return connection.vendor == "sqlite"
 
 
 # Servers

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import fcntl
 import gc
-import os
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
+from tests import once
 from tests.qemu import DISK, QEMU_IMAGES, qemu_img
 
 
@@ -17,19 +17,11 @@ def made(tmp_path_factory):
 
     LUKS takes seconds of processor time to find out how fast it hashes.
     """
-    base, ready = tmp_path_factory.getbasetemp(), {}
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "qemu"
-    folder.mkdir(exist_ok=True)
 
+    @cache
     def make(kind: str) -> bytes:
-        if kind not in ready:
-            out = folder / kind
-            with (folder / f"{kind}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                if not out.exists():
-                    convert(kind, out)
-            ready[kind] = out.read_bytes()
-        return ready[kind]
+        convert_it = partial(convert, kind)
+        return once.made(tmp_path_factory, f"qemu-{kind}", convert_it).read_bytes()
 
     return make
 
