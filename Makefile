@@ -12,10 +12,12 @@ PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 # The tests start hundreds of Python processes, which would each compile the modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# With loadgroup, tests that share a server run in one process.
+# With loadgroup, tests that share a server run in one process. It hands out each test by itself, and
+# searches the list of all tests for that; worksteal gives each process a part of the list.
+DIST := loadgroup
 # More processes than there are processors: many tests wait for servers, most of all those in tests/wire.
 EXTRA_PROCESSES := 1
-PYTEST = $(PY) -m pytest --dist=loadgroup --maxprocesses=4 \
+PYTEST = $(PY) -m pytest --dist=$(DIST) --maxprocesses=4 \
 	--numprocesses=$(or $(PROCESSES),$(shell expr $$(nproc) + $(EXTRA_PROCESSES)))
 # Without the extra `ldap`: python-ldap has no wheels, and needs a compiler and OpenLDAP's headers.
 EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
@@ -44,6 +46,7 @@ test-all: EXTRA_PROCESSES := 2
 test-all: $(VENV)/tests
 	$(PYTEST) -m "not long"
 
+test-fast: DIST := worksteal
 test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres, slow and long ones
 	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow and not long"
 
