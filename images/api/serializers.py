@@ -96,8 +96,11 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     visible = visible_locations(row, caller)
     if not visible:
         return
-    urls = {(store, key): _url(store, key) for store, key, _ in visible}
-    document["locations"] = locations(visible)
+    document["locations"] = shown = locations(visible)
+    urls = {
+        (store, key): location["url"]
+        for (store, key, _), location in zip(visible, shown, strict=True)
+    }
     if best := next(urls[copy] for copy in heaviest if copy in urls):
         document["direct_url"] = best
 
