@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -14,27 +14,36 @@ from images import db, errors
 from images.access import Caller, check_owner, missing
 from images.events import record
 from images.models import Image, writing
-from images.models.statements import Placeholders, Statement, compiled
+from images.models.reading import instance
+from images.models.statements import Placeholders, Query, Statement, compiled
 
 
 @contextmanager
 def locked(
-    image_id: str, owned_by: Caller | None = None, *, deleted: bool = False
+    image_id: str,
+    owned_by: Caller | None = None,
+    *,
+    deleted: bool = False,
+    then: Sequence[Query] = (),
 ) -> Iterator[Image]:
     """Lock an image's row for the context, in a transaction, and yield the image.
 
     On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
     transfer no data and call no other service in it. ``owned_by`` is the caller, or None for no
-    check. Raises NotFound if there is no such image, also for a deleted image without
+    check. The queries ``then`` are sent together with the lock, and see what they would see after
+    it. Raises NotFound if there is no such image, also for a deleted image without
     ``deleted``, and Forbidden unless the caller is an admin or of the image's project.
     """
     with db.pipelined():
         placeholders = Placeholders()
         statement = _lock(placeholders.add(image_id), deleted)
-        rows = Image.objects.raw(*placeholders.fill_in(statement))
-        image = next(iter(rows), None)
-        if image is None:
+        lock = Query(placeholders.fill_in(statement))
+        for query in (lock, *then):
+            query.send()
+        row = next(iter(lock.rows()), None)
+        if row is None:
             raise missing(image_id)
+        image = instance(Image, row)
         if owned_by is not None:
             check_owner(owned_by, image.owner)
         yield image

@@ -61,13 +61,14 @@ def delete(
     made in one transaction, within the context that ``step`` returns. Raises NotFound, Forbidden if
     the image is protected, and Conflict if it is current in a family, or cannot go to the trash.
     """
-    with locked(image_id, actor) as image, step(image):
+    current = family_members.family_of(image_id)
+    with locked(image_id, actor, then=[current]) as image, step(image):
         if image.protected:
             raise errors.Forbidden(
                 f"Image {image_id} is protected and cannot be deleted. "
                 "Set its 'protected' to false first."
             )
-        family_members.check_not_current(image, "cannot be deleted")
+        family_members.check_not_current(image, "cannot be deleted", current)
         if image.status not in READABLE_STATUSES:
             leases.cancel(image)
         held = _active_locations(image)

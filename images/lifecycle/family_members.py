@@ -13,7 +13,7 @@ from django.db.models import Q
 from images import errors
 from images.attributes import FAMILY_PROPERTIES, Changes
 from images.models import Family, FamilyVersion, Image
-from images.models.statements import Placeholders, Statement, compiled
+from images.models.statements import Placeholders, Query, Statement, compiled
 
 MANAGED = ("name", "os_hidden")  # attributes that a family sets on its images
 
@@ -60,30 +60,34 @@ def managed_by(family: str, attribute: str) -> errors.Forbidden:
     )
 
 
-def check_not_current(image: Image, outcome: str) -> None:
+def check_not_current(image: Image, outcome: str, current: Query | None = None) -> None:
     """Raise Conflict if a locked image is the current image of a family.
 
-    ``outcome`` says what is not possible, such as "cannot be deleted".
+    ``outcome`` says what is not possible, such as "cannot be deleted". ``current`` is the query of
+    ``family_of``, if it was sent before.
     """
-    if family := current_in(image):
+    for (name,) in (current or family_of(image.pk)).rows():
         raise errors.Conflict(
-            f"Image {image.pk} is the current image of family {family.name} and {outcome}. "
+            f"Image {image.pk} is the current image of family {name} and {outcome}. "
             "Promote another version first."
         )
 
 
-def current_in(image: Image) -> Family | None:
-    """Return the family whose current image is this one; None if there is none. One query."""
+def family_of(image_id: str) -> Query:
+    """Return the query for the name of the family whose current image is this one."""
     placeholders = Placeholders()
-    statement = _current(placeholders.add(image.pk))
-    families = Family.objects.raw(*placeholders.fill_in(statement))
-    return next(iter(families), None)
+    return Query(placeholders.fill_in(_current(placeholders.add(image_id))))
 
 
 @cache
 def _current(image_id: str) -> Statement:
     # Compiled once with a placeholder, because every deletion of an image executes it.
-    return compiled(Family.objects.filter(current__image=image_id))
+    return compiled(Family.objects.filter(current__image=image_id).values_list("name"))
+
+
+def current_in(image: Image) -> Family | None:
+    """Return the family whose current image is this one; None if there is none. One query."""
+    return Family.objects.filter(current__image=image.pk).first()
 
 
 def current_images() -> Q:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Q, QuerySet
 from django.db.models.sql import UpdateQuery
 
@@ -15,6 +16,35 @@ class Statement(NamedTuple):
 
     sql: str
     params: tuple[Any, ...]
+
+
+class Query:
+    """A statement whose rows are read later than it is sent, so that others can be sent with it.
+
+    In a pipelined transaction, all statements that are sent before rows are read need one round
+    trip. SQLite, which needs none, executes the statement when its rows are read.
+    """
+
+    def __init__(self, statement: Statement) -> None:
+        """Keep the statement; nothing is sent."""
+        self._statement = statement
+        self._cursor: CursorWrapper | None = None
+
+    def send(self) -> None:
+        """Send the statement."""
+        if connection.vendor == "postgresql":
+            self._cursor = self._executed()
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the statement, which is sent now if it was not sent before."""
+        with self._cursor or self._executed() as cursor:
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def _executed(self) -> CursorWrapper:
+        cursor = connection.cursor()
+        cursor.execute(*self._statement)
+        return cursor
 
 
 def compiled(queryset: QuerySet[Any]) -> Statement:
