@@ -12,11 +12,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from images import cache, errors, pause, stores
+from images import cache, db, errors, pause, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
@@ -27,6 +26,7 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
+    writing,
 )
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import (
@@ -145,7 +145,7 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
     """
     location.mark_pending_delete()
     location.delete_after = delete_after
-    location.save(update_fields=["status", "delete_after"])
+    writing.update(location, ["status", "delete_after"])
 
 
 def trash_locations(image: Image, locations: Iterable[ImageLocation]) -> None:
@@ -185,7 +185,7 @@ def restore(
         quota.check_adding(image, (image.size or 0) * len(locations))
         for location in locations:
             location.mark_restored()
-            location.save(update_fields=["status", "delete_after"])
+            writing.update(location, ["status", "delete_after"])
     failpoint("restore.done")
 
 
@@ -254,7 +254,7 @@ def _mark_scrubbed(
         locations = _trashed_locations(image)
         for location in locations:
             location.delete_after = timezone.now()
-            location.save(update_fields=["delete_after"])
+            writing.update(location, ["delete_after"])
     failpoint("scrub.marked")
     return locations
 
@@ -417,12 +417,12 @@ def _remove(location: ImageLocation, breaker: CircuitBreaker) -> bool:
         )
         return False
     failpoint("delete.removed")
-    with transaction.atomic():
+    with db.pipelined():
         rows = ImageLocation.objects.select_for_update()
         row = rows.filter(pk=location.pk, status=LocationStatus.PENDING_DELETE).first()
         if row is not None:
             row.mark_deleted()
-            row.save(update_fields=["status"])
+            writing.update(row, ["status"])
     return True
 
 

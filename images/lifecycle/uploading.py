@@ -38,6 +38,7 @@ from images.models import (
     Transfer,
     TransferKind,
     UploadChunk,
+    writing,
 )
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import (
@@ -303,7 +304,7 @@ def _create_locations(
     if more:
         quota.check_adding(image, received.facts.size * more, transfer)
     for store_id, key in received.copies:
-        ImageLocation.objects.create(image=image, store=store_id, key=key)
+        writing.insert(ImageLocation(image=image, store=store_id, key=key))
 
 
 def _detail(transfer: Transfer, received: Received) -> dict[str, Any]:

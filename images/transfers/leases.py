@@ -29,6 +29,7 @@ from images.models import (
     Transfer,
     TransferKind,
     TransferStatus,
+    writing,
 )
 from images.models.statements import Placeholders, Statement, compiled_update
 from images.stores.circuit_breaker import CircuitBreaker
@@ -82,7 +83,7 @@ def begin(
     gives the image; ``import_method`` is the method by which the data is imported.
     """
     transfer_id, waits = uuid4(), kind in FETCHED or task is not None
-    transfer = Transfer.objects.create(
+    transfer = Transfer(
         id=transfer_id,
         image=image,
         kind=kind,
@@ -105,6 +106,7 @@ def begin(
         task_request=dict(task.request) if task else None,
         deadline=None if waits else deadline(kind),
     )
+    writing.insert(transfer)
     if wanted:
         targets.create(transfer, wanted)
     return transfer
