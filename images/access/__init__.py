@@ -53,6 +53,7 @@ from images.access.rules import (
     rule_allows,
 )
 from images.access.visibility import (
+    Changed,
     current,
     find,
     get_image,
@@ -68,6 +69,7 @@ __all__ = [
     "LIMITS",
     "RULES",
     "Caller",
+    "Changed",
     "Rule",
     "Target",
     "check",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -12,7 +13,7 @@ from images.access.caller import Caller, implied
 from images.access.rules import check_shown, rule_allows, shown
 from images.models import Image, Member, rows
 from images.models.rows import Row
-from images.models.statements import Placeholders, Statement
+from images.models.statements import Placeholders, Query, Statement
 
 
 def seen_by(caller: Caller) -> Q:
@@ -47,7 +48,7 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
         statement = _by_id(pk, deleted)
     else:
         statement = _seen_by_id(pk, deleted, placeholders.add(caller.project))
-    return _only(placeholders.fill_in(statement), image_id)
+    return _only(Query(placeholders.fill_in(statement)), image_id)
 
 
 def current(image_id: str) -> Row:
@@ -56,14 +57,36 @@ def current(image_id: str) -> Row:
     Use it for the response to a change that the caller was allowed to make. Raises NotFound if the
     image no longer exists.
     """
-    placeholders = Placeholders()
-    statement = _by_id(placeholders.add(image_id), deleted=True)
-    return _only(placeholders.fill_in(statement), image_id)
+    return Changed(image_id).row()
 
 
-def _only(statement: Statement, image_id: str) -> Row:
-    """Return the only row that a statement selects. Raises NotFound without a row."""
-    matching = rows.fetch(statement)
+class Changed:
+    """The row of an image as a change leaves it, whether or not a caller can see the image.
+
+    Use it for the response to a change that the caller was allowed to make, and pass its ``step``
+    to the change: then the row is read together with the commit.
+    """
+
+    def __init__(self, image_id: str) -> None:
+        placeholders = Placeholders()
+        statement = _by_id(placeholders.add(image_id), deleted=True)
+        self._image_id = image_id
+        self._query = Query(placeholders.fill_in(statement))
+
+    @contextmanager
+    def step(self, image: Image) -> Iterator[None]:
+        """Send the query once the locked image was changed, in the same transaction."""
+        yield
+        self._query.send()
+
+    def row(self) -> Row:
+        """Return the row. Raises NotFound if the image no longer exists."""
+        return _only(self._query, self._image_id)
+
+
+def _only(query: Query, image_id: str) -> Row:
+    """Return the only row of a query. Raises NotFound without a row."""
+    matching = rows.fetched_by(query)
     if not matching:
         raise missing(image_id)
     return matching[0]

@@ -30,7 +30,7 @@ from images.models import (
     TransferStatus,
     TransferTarget,
 )
-from images.models.statements import Statement, compiled
+from images.models.statements import Query, Statement, compiled
 
 Row = dict[str, Any]
 Location = tuple[str, str, dict[str, Any]]  # store, key, metadata
@@ -141,11 +141,13 @@ def fetch(selection: Statement) -> list[Row]:
     image that has data, it is the import that gave it the data, or its newest copy to other
     stores.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(*selection)
-        fetched = cursor.fetchall()
+    return fetched_by(Query(selection))
+
+
+def fetched_by(query: Query) -> list[Row]:
+    """Return the rows of the query of a ``statement``, as ``fetch`` does."""
     rows: list[Row] = []
-    for values in fetched:
+    for values in query.rows():
         # An image with several locations has several consecutive rows.
         if not rows or rows[-1]["id"] != values[0]:
             rows.append(_row(values))

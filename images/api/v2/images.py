@@ -93,9 +93,9 @@ class ImageViewSet(ApiViewSet):
         changes, location_operations = patch.plan(operations, properties)
         _check_update(caller, image, changes.fields, location_operations)
         location_changes = ImageLocationViewSet.changes(image, location_operations)
-        lifecycle.update(image_id, changes, caller, location_changes)
-        updated = access.current(image_id)
-        return responses.json(serializers.image(updated, caller))
+        changed = access.Changed(image_id)
+        lifecycle.update(image_id, changes, caller, location_changes, step=changed.step)
+        return responses.json(serializers.image(changed.row(), caller))
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
         """Delete an image; it goes to the trash if it has data and deletion is delayed."""
