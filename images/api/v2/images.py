@@ -100,8 +100,13 @@ class ImageViewSet(ApiViewSet):
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
         """Delete an image; it goes to the trash if it has data and deletion is delayed."""
         caller = get_caller(request)
-        access.get_image(caller, image_id, "delete_image")
-        lifecycle.delete(image_id, caller, get_reason(request))
+        permitted = access.permitting(caller, "delete_image")
+        try:
+            lifecycle.delete(image_id, caller, get_reason(request), step=permitted)
+        except errors.Forbidden:
+            # Only callers who can see the image learn that it exists.
+            access.get_image(caller, image_id, "delete_image")
+            raise
         return responses.nothing()
 
 
