@@ -13,6 +13,7 @@ from images.admin.actions import (
     ACTIONS,
     UNDO,
     Action,
+    conditions,
     get_caller,
     may,
     not_possible,
@@ -70,7 +71,8 @@ def _confirm(
     """Return the confirmation page of an action on an image, which asks for a reason in ``form``."""
     prefetch([image])
     family = current_in(image) if action.verb == "deactivate" else None
-    this = Image.objects.filter(pk=image.pk)
+    possible = (condition for condition, _reason in conditions(action))
+    this = Image.objects.filter(*possible, pk=image.pk)
     deleted = bulk_consequences.deleted_size(action, this)
     return TemplateResponse(
         request,

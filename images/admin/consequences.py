@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from images import lifecycle
 from images.admin import formatting
@@ -91,9 +92,25 @@ def _delete(image: Image) -> str:
         return _("Deletes it permanently; there is no data to keep.")
     if not settings.IMAGECATALOG_DELAYED_DELETE:
         return _scrub(image)
-    return _(
+    room = lifecycle.trash_room(image)
+    if not room.fits:
+        return f"{_('It is too large for the trash of its project.')} {_scrub(image)}"
+    sentence = _(
         "Moves to the trash with its %(size)s. You can restore it until %(until)s."
     ) % {"size": _size(image), "until": restorable_until()}
+    if not room.scrubbed:
+        return sentence
+    return f"{sentence} {_making_room(room.scrubbed)}"
+
+
+def _making_room(number: int) -> str:
+    sentence = ngettext(
+        "The trash of its project is full: the oldest image there is deleted permanently.",
+        "The trash of its project is full: the %(count)s oldest images there are deleted "
+        "permanently.",
+        number,
+    )
+    return sentence % {"count": f"{number:,}"}
 
 
 def _scrub(image: Image) -> str:

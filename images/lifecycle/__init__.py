@@ -38,6 +38,7 @@ from images.lifecycle.deletion import (
     scrub,
     scrub_at,
     scrub_due,
+    trash_room,
     trash_total,
 )
 from images.lifecycle.downloading import (
@@ -132,6 +133,7 @@ __all__ = [
     "stores_with_data",
     "tag",
     "tidy_cache",
+    "trash_room",
     "trash_total",
     "untag",
     "update",

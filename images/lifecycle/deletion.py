@@ -120,9 +120,7 @@ def _make_room(deleted: Image, size: int, actor: Caller) -> None:
     if excess <= 0 or pause.current():
         return
     breaker = CircuitBreaker()
-    stored = ImageLocation.objects.exclude(store=stores.HTTP.id).values("image")
-    others = Image.objects.in_trash().filter(owner=deleted.owner).exclude(pk=deleted.pk)
-    oldest = others.filter(size__gt=0, pk__in=stored).order_by("deleted_at", "pk")
+    oldest = _others_in_trash(deleted)
     while excess > 0 and (image := oldest.first()) is not None:
         until = image.deleted_at
         # Conflict, NotFound: it was restored or scrubbed meanwhile.
@@ -130,6 +128,45 @@ def _make_room(deleted: Image, size: int, actor: Caller) -> None:
             held = _mark_scrubbed(image.pk, actor, "the trash is full", until)
             _remove_all(held, breaker)
             excess -= _stored_bytes(image, held)
+
+
+def _others_in_trash(image: Image) -> QuerySet[Image]:
+    """Return the other images in the trash of the image's project that take room, oldest first."""
+    stored = ImageLocation.objects.exclude(store=stores.HTTP.id).values("image")
+    others = Image.objects.in_trash().filter(owner=image.owner).exclude(pk=image.pk)
+    return others.filter(size__gt=0, pk__in=stored).order_by("deleted_at", "pk")
+
+
+class TrashRoom(NamedTuple):
+    """What the quota of a project's trash means for the deletion of one of its images."""
+
+    fits: bool  # else the deletion is permanent
+    scrubbed: int  # images that are deleted permanently to make room
+
+
+def trash_room(image: Image) -> TrashRoom:
+    """Return what the quota of the trash means for the deletion of an image with data.
+
+    A few queries.
+    """
+    size = _stored_bytes(image, _active_locations(image))
+    if not _fits_in_trash(image, size):
+        return TrashRoom(fits=False, scrubbed=0)
+    excess = min(quota.trash_excess(image.owner, size), size)
+    scrubbed = 0
+    if excess > 0 and not pause.current():
+        kept = Q(locations__status=LocationStatus.PENDING_DELETE)
+        kept &= Q(locations__delete_after=None) & ~Q(locations__store=stores.HTTP.id)
+        others = _others_in_trash(image).annotate(
+            copies=Count("locations", filter=kept)
+        )
+        sizes = others.values_list("size", "copies")
+        for other, copies in sizes.iterator(object_removal.BATCH):
+            scrubbed += 1
+            excess -= (other or 0) * copies
+            if excess <= 0:
+                break
+    return TrashRoom(fits=True, scrubbed=scrubbed)
 
 
 def _active_locations(image: Image) -> list[ImageLocation]:

@@ -103,6 +103,42 @@ def test_without_delayed_deletion_the_data_is_deleted(
     assert "856 MiB will be deleted." in page
 
 
+@pytest.mark.parametrize(
+    ("size", "sentence"),
+    [
+        (
+            5,
+            "Moves to the trash with its 5 B. You can restore it until 29 Nov 12:00 UTC.",
+        ),
+        (
+            20,
+            "Moves to the trash with its 20 B. You can restore it until 29 Nov 12:00 UTC. "
+            "The trash of its project is full: the 2 oldest images there are deleted "
+            "permanently.",
+        ),
+        (
+            31,
+            "It is too large for the trash of its project. "
+            "Deletes the image permanently. You cannot restore it.",
+        ),
+    ],
+)
+def test_the_page_of_one_image_says_what_a_full_trash_loses(
+    root: Client, make_image: MakeImage, settings: Any, size: int, sentence: str
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 30
+    for _ in range(3):
+        make_image("pending_delete", data=b"x" * 8)
+    image = make_image("active", data=b"x" * size)
+
+    assert one(root, image, "delete") == sentence
+    form = {"reason": "a test"}
+    root.post(f"{LIST}{image.pk}/move/delete/", form)
+
+    left = Image.objects.filter(status="pending_delete").count()
+    assert left == {5: 4, 20: 2, 31: 3}[size]
+
+
 def test_the_page_of_many_images_names_the_sums(
     root: Client, make_image: MakeImage
 ) -> None:
