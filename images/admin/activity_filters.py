@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import reduce
+from operator import and_
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,12 +19,13 @@ from imagecatalog.identity.models import Project
 from imagecatalog.identity.pickers import PROJECTS, Picker
 from images import activity
 from images.access import INTERFACES
-from images.activity import Position, Selection
+from images.activity import Conditions, Position, Selection
 from images.admin import event_texts, search_page
 from images.admin.filters import DAY, day_field, midnight
 from images.models import Image
 
 SEPARATOR: Final = "~"  # between the parts of a position in a URL
+FEW: Final = 100  # images whose events are looked up, all of them
 
 
 def _events() -> list[tuple[str, Any]]:
@@ -78,15 +81,15 @@ class ActivityForm(forms.Form):
         self.auto_id = "activity-%s"
 
     def clean_project(self) -> list[str]:
-        """Return the entered text as a project id, and the ids of all projects with this name.
+        """Return the ids of the projects to filter by: those with the entered id or name.
 
-        The list is empty if nothing was entered.
+        A project that is not here can have caused events, too: then it is the entered text.
         """
         text = self.cleaned_data["project"].strip()
         if not text:
             return []
-        named = Project.objects.filter(name__iexact=text).values_list("pk", flat=True)
-        return [text, *named]
+        named = Project.objects.filter(Q(pk=text) | Q(name__iexact=text))
+        return list(named.values_list("pk", flat=True)) or [text]
 
     def clean_before(self) -> Position | None:
         """Return the position in the activity at which the page begins; None for the newest events.
@@ -110,13 +113,17 @@ class ActivityForm(forms.Form):
         """Return the events that match all filters. The form must be valid."""
         values = self.cleaned_data
         kind, _dot, verb = values["event"].partition(".")
-        common = self._common() & (Q(verb=verb) if verb else Q())
+        indexed = self._indexed(verb)
+        others, subject = self._others(), values["image"].strip()
         images = families = None
         if kind in ("", activity.IMAGE):
-            images = common & self._of_images(values["image"].strip())
+            of_image, has_few = self._of_images(subject)
+            images = Conditions(indexed, others & of_image, has_few)
         if kind in ("", activity.FAMILY):
-            families = common & _of_families(values["image"].strip())
-        return Selection(images, families, values["before"])
+            of_family, has_few = _of_families(subject)
+            all_others = reduce(and_, indexed, others & of_family)
+            families = Conditions((), all_others, has_few)
+        return Selection(images, families, self._period(), values["before"])
 
     @property
     def is_narrowed(self) -> bool:
@@ -124,35 +131,55 @@ class ActivityForm(forms.Form):
         names = [name for name in self.fields if name != "before"]
         return any(self.data.get(name) for name in names)
 
-    def _common(self) -> Q:
+    def _indexed(self, verb: str) -> tuple[Q, ...]:
+        """Return the conditions on columns that have an index, which is sorted by time."""
         values = self.cleaned_data
-        plain = {
+        projects = values["project"]
+        columns = {
+            "request_id": values["request"].strip(),
             "actor": values["actor"].strip(),
-            "project__in": values["project"],
+            "verb": verb,
+            "project": projects[0] if len(projects) == 1 else "",
+        }
+        return tuple(Q((name, value)) for name, value in columns.items() if value)
+
+    def _others(self) -> Q:
+        values = self.cleaned_data
+        projects = values["project"]
+        columns = {
+            "project__in": projects if len(projects) > 1 else (),
             "interface": values["interface"],
             "reason__icontains": values["reason"].strip(),
-            "request_id": values["request"].strip(),
+        }
+        return Q(**{name: value for name, value in columns.items() if value})
+
+    def _period(self) -> Q:
+        values = self.cleaned_data
+        times = {
             "at__gte": midnight(values["since"]),
             "at__lt": midnight(values["until"], DAY),
         }
-        return Q(**{name: value for name, value in plain.items() if value})
+        return Q(**{name: value for name, value in times.items() if value})
 
-    def _of_images(self, text: str) -> Q:
+    def _of_images(self, text: str) -> tuple[Q, bool]:
+        """Return the condition that a text names the image, and whether it names only a few."""
         if not text:
-            return Q()
-        found = search_page.matching(
-            self._request, Image.objects.filter(purged=False), text
-        )
-        return Q(image__in=found.order_by().values("pk"))
+            return Q(), False
+        images = Image.objects.filter(purged=False)
+        found = search_page.matching(self._request, images, text).order_by()
+        few = list(found.values_list("pk", flat=True)[: FEW + 1])
+        if len(few) <= FEW:
+            return Q(image__in=few), True
+        return Q(image__in=found.values("pk")), False
 
 
-def _of_families(text: str) -> Q:
+def _of_families(text: str) -> tuple[Q, bool]:
     if not text:
-        return Q()
+        return Q(), False
     try:
-        return Q(family=UUID(text))
+        return Q(family=UUID(text)), True
     except ValueError:
-        return Q(name__icontains=text)
+        return Q(name__icontains=text), False
 
 
 def in_url(place: Position) -> str:

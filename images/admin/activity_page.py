@@ -22,6 +22,9 @@ from images.models import Family, Image
 
 ROWS: Final = 50  # events on a page
 NEWEST: Final = 10  # events on the front page
+# Events that a page reads, where no index finds those that match; and a step of an export.
+SEARCHED: Final = 10_000
+SEARCHED_AT_ONCE: Final = 100_000
 BATCH: Final = 1000  # events that an export reads at once
 EXPORTED: Final = (
     "at",
@@ -53,12 +56,14 @@ def page(request: HttpRequest) -> HttpResponseBase:
     format = request.GET.get("format", "")
     if is_valid and format in exports.FORMATS:
         return _export(request, form.selection(), format)
-    found = activity.page(form.selection(), ROWS) if is_valid else _nothing()
-    older = in_url(activity.position(found.events[-1])) if found.has_older else ""
+    found = activity.page(form.selection(), ROWS, SEARCHED) if is_valid else _nothing()
+    older = in_url(found.older) if found.older else ""
+    until = found.older.at if found.older and found.is_partial else None
     context = admin.site.each_context(request) | {
         "title": _("Activity"),
         "form": form,
         "rows": _rows(request, found.events),
+        "searched_until": formatting.when(until) if until else "",
         "older_url": _url(request, before=older) if older else "",
         "newest_url": _url(request) if request.GET.get("before") else "",
         "exports": [
@@ -73,11 +78,11 @@ def page(request: HttpRequest) -> HttpResponseBase:
 
 def newest(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the ten newest events as rows for the front page. Checks no permission. Four queries."""
-    return _rows(request, activity.page(Selection(), NEWEST).events)
+    return _rows(request, activity.page(Selection(), NEWEST, SEARCHED).events)
 
 
 def _nothing() -> activity.Page:
-    return activity.Page([], False)
+    return activity.Page([], None)
 
 
 def _url(request: HttpRequest, **changes: str) -> str:
@@ -165,7 +170,7 @@ def _export(
 ) -> HttpResponseBase:
     batches = (
         [_exported(event) for event in _named(request, events)]
-        for events in activity.stream(selection, BATCH)
+        for events in activity.stream(selection, BATCH, SEARCHED_AT_ONCE)
     )
     name = f"activity-{timezone.now():%Y-%m-%d}"
     return exports.response(name, format, EXPORTED, batches)

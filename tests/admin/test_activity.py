@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
@@ -144,6 +145,43 @@ def test_pages_follow_each_other_without_a_gap(
         url = older[1].replace("&amp;", "&") if older else ""
 
     assert sorted(found) == sorted(ALL)
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("query", "pages"),
+    [
+        # Of all events, the search reads two and the end of its reach at a time.
+        ({"reason": "kernel"}, [["Deactivated"], []]),
+        ({"interface": "worker"}, [[], ["Transfer failed"]]),
+        # Of the indexed filters, that with the fewest events.
+        ({"actor": "alice", "request": "req-1"}, [["Created"]]),
+        (
+            {"actor": "alice", "interface": "v2"},
+            [["Changed name, tags", "Created"], []],
+        ),
+        ({"interface": "catalog"}, [[], ["Version 3 promoted"]]),
+    ],
+)
+def test_a_search_reads_a_limited_number_of_events_and_goes_on_there(
+    root: Client,
+    query: dict[str, str],
+    pages: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activity_page, "SEARCHED", 2)
+    monkeypatch.setattr(activity_page, "SEARCHED_AT_ONCE", 2)
+    found, url = [], f"{PAGE}?{urlencode(query)}"
+    while url:
+        page = root.get(url).content.decode()
+        found.append(re.findall(r'data-label="Event"><bdi>([^<]*)<', page))
+        older = re.search(r'href="([^"]+)" rel="next">Search older events<', page)
+        assert bool(older) == ("The search has read the events since" in page)
+        url = older[1].replace("&amp;", "&") if older else ""
+
+    assert found == pages
+    rows = exported(root, "json", **query)
+    assert [row["event"] for row in rows] == [it for page in pages for it in page]
 
 
 @pytest.mark.usefixtures("events")
