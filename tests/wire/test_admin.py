@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -454,57 +455,128 @@ def test_without_javascript_all_of_it_works(window: Open, api: Api, tag: str) ->
     assert (image["name"], image["status"]) == ("plainer", "deactivated")
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("light", {}),
-        ("dark", {"color_scheme": "dark"}),
-        ("phone", {"viewport": {"width": 390, "height": 844}}),
-    ],
-)
-def test_every_page_is_accessible(
-    window: Open,
-    service: Service,
-    api: Api,
-    tag: str,
-    name: str,
-    options: dict[str, Any],
-) -> None:
-    image_id = filled(api, tag, name="debian-13", os_distro="debian")
+SIZES = {
+    "desktop": {"width": 1440, "height": 900},
+    "phone": {"width": 390, "height": 844},
+    "small": {"width": 320, "height": 640},
+}
+# `make test` tries each size and both modes once, `make test-long` the other pairs too.
+LOOKS = [
+    ("light", "desktop"),
+    ("dark", "phone"),
+    *(
+        pytest.param(*look, marks=pytest.mark.long)
+        for look in (
+            *(("dark", "desktop"), ("light", "phone")),
+            *(("light", "small"), ("dark", "small")),
+        )
+    ),
+]
+
+
+def bulk_pages(page: Page, tag: str) -> dict[str, str]:
+    """The paths of the preview of a deletion of these images, of an edit, and of a report."""
+    paths = {}
+    for name, action in (("bulk", "Delete"), ("bulk-edit", "Edit"), ("report", "Edit")):
+        page.goto(f"{LIST}?tag={tag}")
+        page.get_by_label("Select all objects on this page for an action").check()
+        page.get_by_label("Action:").select_option(action)
+        page.get_by_role("button", name="Go").click()
+        page.wait_for_url(re.compile("/bulk/"))
+        paths[name] = page.url.partition("/admin/")[2]
+    page.get_by_label("Add tags").fill("seen")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_label("Reason").fill("shown in a report")
+    page.get_by_role("button", name="Edit (").click()
+    page.wait_for_load_state()
+    return {name: f"/admin/{path}" for name, path in paths.items()}
+
+
+def screens(service: Service, api: Api, page: Page, tag: str) -> dict[str, str]:
+    """The path of every screen, by its name."""
+    image_id = filled(api, tag, name="debian-13-generic-amd64", os_distro="debian")
     api.post(f"images/{image_id}/members", json={"member": "friends"})
-    deleted = filled(api, tag, name="superseded")
+    queued = api.new(name="reserved", tags=[tag])
+    deleted = filled(api, f"{tag}-old", name="superseded")
     api.delete(f"images/{deleted}")
     versions = family(service, tag, filled(api, tag), filled(api, tag))
-    screen = window(bypass_csp=True, **options)  # axe tries styles of its own
-    pages = {
+    own = f"{LIST}{image_id}"
+    return {
         "front": FRONT,
         "activity": ACTIVITY,
         "search": SEARCH,
         "list": f"{LIST}?tag={tag}",
-        "trash": f"{LIST}?view=trash&tag={tag}",
-        "image": f"{LIST}{image_id}/change/",
-        **{tab: f"{LIST}{image_id}/{tab}/" for tab in TABS},
-        "confirm": f"{LIST}{image_id}/move/delete/",
+        "filtered": f"{LIST}?tag={tag}&property=os_distro%3Ddebian&q=debian",
+        "invalid-filter": f"{LIST}?size_min=ten&view=nosuch",
+        "empty": f"{LIST}?q=nothing-has-this-name",
+        "stuck": f"{LIST}?view=stuck",
+        "failed-today": f"{LIST}?view=failed-today",
+        "trash": f"{LIST}?view=trash&tag={tag}-old",
+        "image": f"{own}/change/",
+        "image-queued": f"{LIST}{queued}/change/",
+        "image-deleted": f"{LIST}{deleted}/change/",
+        **{tab: f"{own}/{tab}/" for tab in TABS},
+        "confirm": f"{own}/move/delete/",
         "add": f"{LIST}add/",
-        "add-by-location": f"{LIST}add/location/",
-        "add-location": f"{LIST}{image_id}/locations/add/",
+        **{f"add-by-{it}": f"{LIST}add/{it}/" for it in ("file", "url", "location")},
+        "add-metadata": f"{LIST}add/metadata/",
+        "add-location": f"{own}/locations/add/",
+        "upload": f"{LIST}{queued}/upload/",
+        "import": f"{LIST}{queued}/import/",
         "families": FAMILIES,
         "family": f"{versions}change/",
         "add-family": f"{FAMILIES}add/",
         "promote": f"{versions}promote/version/2/",
-        **policy(service, screen.page, tag),
+        **policy(service, page, tag),
+        **bulk_pages(page, tag),
         **PEOPLE,
+        **DJANGO,
+        "transfers": "/admin/images/transfer/",
+        "failed-transfers": "/admin/images/transfer/?status=failed",
+        "jobs": "/admin/images/job/",
+        "projects": "/admin/identity/project/",
+        "usage": "/admin/identity/project/usage/?project=admin",
+        "add-project": "/admin/identity/project/add/",
+        "add-user": "/admin/auth/user/add/",
+        "groups": "/admin/auth/group/",
+        "credentials": "/admin/identity/applicationcredential/",
+        "limits": "/admin/images/quotalimit/",
+        "namespaces": "/admin/images/metadefnamespace/",
+        "not-found": f"{LIST}00000000-0000-0000-0000-000000000000/change/",
+        "malformed": f"{LIST}?q=%00",
         "api": "/docs",
-        **(DJANGO if name == "phone" else {}),
     }
 
-    wrong = {}
+
+@pytest.mark.parametrize(("scheme", "size"), LOOKS)
+def test_every_page_fits_and_is_accessible(
+    window: Open, service: Service, api: Api, tag: str, scheme: str, size: str
+) -> None:
+    options = {"color_scheme": scheme, "viewport": SIZES[size]}
+    screen = window(bypass_csp=True, **options)  # axe tries styles of its own
+    pages = screens(service, api, screen.page, tag)
+    pictures = os.environ.get("SCREENS")  # of all pages, for people to look at
+
+    wrong, wide = {}, {}
     for page, path in pages.items():
         wrong[page] = serious(screen, path)
-        if page in SHOWN:
-            screen.shoot(f"{page}-{name}")
+        if page in SHOWN or pictures:
+            screen.shoot(f"{page}-{scheme}-{size}")
+        wide[page] = wider(screen.page, SIZES[size]["width"])
 
     assert {page: found for page, found in wrong.items() if found} == {}
+    assert {page: width for page, width in wide.items() if width} == {}
+
+
+def wider(page: Page, width: int) -> list[int]:
+    """The widths, this one and that of a small phone, that a page does not fit in."""
+    wide = []
+    for tried in {width, 320}:
+        page.set_viewport_size({"width": tried, "height": 640})
+        if page.evaluate("document.documentElement.scrollWidth") > tried:
+            wide.append(tried)
+    page.set_viewport_size({"width": width, "height": 900})
+    return wide
 
 
 @pytest.mark.parametrize("view", ["", "trash"])
@@ -522,30 +594,12 @@ def test_a_list_fits_on_a_small_laptop(
     assert page.locator("#changelist .results").evaluate(hidden) == 0
 
 
-def test_no_page_is_wider_than_a_phone(
-    window: Open, service: Service, api: Api, tag: str
-) -> None:
-    image_id = filled(api, tag, name="debian-13-generic-amd64")
-    versions = family(service, tag, filled(api, tag), filled(api, tag))
-    page = window(viewport={"width": 320, "height": 640}).page
-    paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
-    paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
-    paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
-    paths += [*policy(service, page, tag).values()]
-    paths += [*PEOPLE.values(), *DJANGO.values(), ACTIVITY, SEARCH]
-
-    wide = {}
-    for path in paths:
-        page.goto(path)
-        wide[path] = page.evaluate("document.documentElement.scrollWidth")
-
-    assert {path: width for path, width in wide.items() if width != 320} == {}
-
-
 def test_the_sign_in_is_accessible(window: Open) -> None:
-    screen = window(signed_in=False, bypass_csp=True)
+    for scheme in ("light", "dark"):
+        screen = window(signed_in=False, bypass_csp=True, color_scheme=scheme)
 
-    assert serious(screen, SIGN_IN) == []
+        assert serious(screen, SIGN_IN) == []
+        assert wider(screen.page, 390) == []
 
 
 def serious(screen: Screen, path: str) -> list[str]:
