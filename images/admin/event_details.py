@@ -30,6 +30,11 @@ def _size(value: Any) -> Any:
     return formatting.size(value) if isinstance(value, int) else value
 
 
+def _joined(value: Any) -> Any:
+    """Return the items of a list, such as tags, as text; any other value unchanged."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 def _yes(value: Any) -> str:
     return _("yes") if value else ""
 
@@ -79,7 +84,8 @@ def _rows(verb: str, detail: Mapping[str, Any]) -> Iterator[Row]:
     for name, value in detail.items():
         is_change = isinstance(value, list) and len(value) == 2
         if is_change and (verb == "update" or name not in {*_NAMED, *_OMITTED}):
-            yield Row(name, value[1], value[0], changed=True, is_attribute=True)
+            before, after = map(_joined, value)
+            yield Row(name, after, before, changed=True, is_attribute=True)
         elif name in _NAMED:
             title, show = _NAMED[name]
             shown = show(value[1] if is_change else value)

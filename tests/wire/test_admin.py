@@ -492,6 +492,14 @@ def bulk_pages(page: Page, tag: str) -> dict[str, str]:
     return {name: f"/admin/{path}" for name, path in paths.items()}
 
 
+def project_page(page: Page) -> str:
+    """The path of the page of the project of the admin."""
+    page.goto("/admin/identity/project/")
+    path = page.locator("#result_list a", has_text="admin").get_attribute("href")
+    assert path
+    return path
+
+
 def screens(service: Service, api: Api, page: Page, tag: str) -> dict[str, str]:
     """The path of every screen, by its name."""
     image_id = filled(api, tag, name="debian-13-generic-amd64", os_distro="debian")
@@ -535,7 +543,7 @@ def screens(service: Service, api: Api, page: Page, tag: str) -> dict[str, str]:
         "failed-transfers": "/admin/images/transfer/?status=failed",
         "jobs": "/admin/images/job/",
         "projects": "/admin/identity/project/",
-        "usage": "/admin/identity/project/usage/?project=admin",
+        "project": project_page(page),
         "add-project": "/admin/identity/project/add/",
         "add-user": "/admin/auth/user/add/",
         "groups": "/admin/auth/group/",
