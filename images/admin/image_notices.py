@@ -76,7 +76,10 @@ def _state(image: Image) -> Iterator[Notice]:
     detail = []
     if event and event["to_status"] == image.status:
         by = _("by %(actor)s") % {"actor": event["actor"]} if event["actor"] else ""
-        detail = [event["reason"], formatting.ago(event["at"]), by]
+        reason = event["reason"] and _("Reason: %(reason)s") % {
+            "reason": event["reason"]
+        }
+        detail = [reason, formatting.ago(event["at"]), by]
     title = (
         _("In the trash.") if scrub_at else f"{formatting.status_name(image.status)}."
     )

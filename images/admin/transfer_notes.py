@@ -107,7 +107,7 @@ def success(image: Image, newest: Sequence[Transfer]) -> Notice | None:
     if last is None or last.status != TransferStatus.DONE:
         return None
     is_new = last.ended_at > timezone.now() - NEW  # type: ignore[operator]
-    if not is_new or any(it.is_open for it in newest) or image.deleted_at:
+    if not is_new or any(it.is_open for it in newest) or image.status != Status.ACTIVE:
         return None
     title = _SUCCESS.get(last.kind)
     if last.kind in UPLOADS and last.import_method:

@@ -1,5 +1,5 @@
 // The frame of each page: tells the service the reader's time zone, opens the search with the key "/",
-// and labels the cells of lists, which phones show as cards.
+// labels the cells of lists, which phones show as cards, and folds the filters on phones.
 "use strict";
 (() => {
   // Times are shown in the zone that the cookie names, from the next page on.
@@ -85,6 +85,17 @@
         cell.dataset.label = titles[at];
         cell.classList.toggle("none", ["–", "-"].includes(cell.textContent.trim()));
       });
+    }
+  }
+
+  // A phone shows the results first: the filters that are set are listed above them.
+  if (window.matchMedia("(max-width: 767px)").matches) {
+    for (const fields of document.querySelectorAll(".filters > details[open]")) {
+      fields.open = Boolean(fields.querySelector(".errorlist"));
+    }
+    for (const current of document.querySelectorAll(".tabs a[aria-current]")) {
+      const row = current.closest("ul");
+      row.scrollLeft = current.offsetLeft - row.offsetLeft - 40;
     }
   }
 })();
