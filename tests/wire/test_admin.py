@@ -602,6 +602,17 @@ def test_a_list_fits_on_a_small_laptop(
     assert page.locator("#changelist .results").evaluate(hidden) == 0
 
 
+def test_a_phone_shows_what_was_found_first(window: Open, api: Api, tag: str) -> None:
+    filled(api, tag, name="debian-13")
+    page = window(viewport=SIZES["phone"]).page
+
+    page.goto(f"{LIST}?view=trash&tag={tag}")
+    expect(page.locator(".tabs [aria-current]")).to_be_in_viewport()
+    expect(page.get_by_label("Tag", exact=True)).to_be_hidden()
+    page.goto(f"{LIST}?size_min=ten")
+    expect(page.get_by_text("is not a size")).to_be_visible()
+
+
 def test_the_sign_in_is_accessible(window: Open) -> None:
     for scheme in ("light", "dark"):
         screen = window(signed_in=False, bypass_csp=True, color_scheme=scheme)
