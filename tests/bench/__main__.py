@@ -17,7 +17,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from tests.bench import fill, quiet, report, rows, service, signin, source
+from tests.bench import (
+    fill,
+    pipeline,
+    quiet,
+    report,
+    rows,
+    service,
+    signin,
+    source,
+)
 from tests.bench.report import Figure
 from tests.bench.target import MAX_PAGE, Target, software
 from tests.bench.wire import BLOCK, BenchError, Endpoint
@@ -264,7 +273,8 @@ def main(arguments: Sequence[str]) -> int:
         ):
             quiet.need_space(Path(folder), said.size * 4)
             url = stack.enter_context(source.serving(said.size))
-            plan = rows.Plan(Path(folder), said.size, said.seconds, url)
+            bare = stack.enter_context(pipeline.serving(Path(folder)))
+            plan = rows.Plan(Path(folder), said.size, said.seconds, url, bare)
             bench = Bench(said, plan)
             bench.connect(stack)
             bench.fill_small()

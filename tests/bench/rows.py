@@ -13,7 +13,7 @@ from tests.bench import signin
 from tests.bench.load import throughput
 from tests.bench.quiet import MIB, prewarm
 from tests.bench.target import Target
-from tests.bench.wire import Answer, Session, exchange
+from tests.bench.wire import Answer, Endpoint, Session, exchange
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Plan:
     size: int  # bytes of an upload
     seconds: float  # of one throughput sample
     source: str  # URL of ``size`` bytes to import
+    pipeline: str  # URL that digests and stores uploads, and does no more
     client_share: float = 0.0  # the busiest load client seen, as a share of a core
 
 
@@ -146,6 +147,26 @@ def upload(chunked: bool) -> Sample:
     return sample
 
 
+def bare_upload(chunked: bool) -> Sample:
+    """The time of an upload, in times of receiving, digesting and writing the same bytes alone.
+
+    Only of a service on this machine.
+    """
+
+    def sample(target: Target, plan: Plan) -> list[float]:
+        if target.memory is None:
+            return []
+        bare = Target("pipeline", Endpoint.of(plan.pipeline))
+        target.drop_big()
+        prewarm(plan.folder, plan.size)
+        seconds = target.upload(plan.size, chunked=chunked)
+        target.drop_big()
+        prewarm(plan.folder, plan.size)
+        return [seconds / bare.send("/", plan.size, chunked=False, more={})]
+
+    return sample
+
+
 def download(target: Target, plan: Plan) -> list[float]:
     """One download; the first of an image, unmeasured, is a story of its own."""
     if not target.big:
@@ -240,6 +261,7 @@ SEARCHES = (
 )
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
+BARE_MUST = 1 / 0.9  # times the bare pipeline: 90 % of its speed
 HIT_MUST = 1.05  # times the download from a local store: as fast, but for the noise
 PUBLISHED_MUST = 1.05  # times the download by the Image API
 ROWS = (
@@ -262,6 +284,22 @@ ROWS = (
     Row("delete", "delete", "ms", 5, delete),
     Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
     Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
+    Row(
+        "upload",
+        "upload, chunked, to the bare pipeline",
+        "x one",
+        0,
+        bare_upload(True),
+        BARE_MUST,
+    ),
+    Row(
+        "upload",
+        "upload, Content-Length, to the bare pipeline",
+        "x one",
+        0,
+        bare_upload(False),
+        BARE_MUST,
+    ),
     Row("download", "download", "MiB/s", 1.3, download),
     Row("publish", "published download", "x one", 0, published, PUBLISHED_MUST),
     Row("import", "import from the web", "MiB/s", 2, from_web),

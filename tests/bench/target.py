@@ -168,12 +168,12 @@ class Target:
         more = {"X-Image-Meta-Store": store} if store else {}
         with self.memory.watched() if self.memory else nullcontext():
             path = f"/v2/images/{image}/file"
-            seconds = self._send(path, size, chunked=chunked, more=more)
+            seconds = self.send(path, size, chunked=chunked, more=more)
         self._verify(image, size)
         self.big = image
         return seconds
 
-    def _send(
+    def send(
         self, path: str, size: int, *, chunked: bool, more: Mapping[str, str]
     ) -> float:
         """PUT noise, with ``more`` headers; seconds from connecting to the answer."""
@@ -276,7 +276,7 @@ class Target:
         Returns the seconds of staging and import.
         """
         image = self.create(0)
-        staging = self._send(f"/v2/images/{image}/stage", size, chunked=False, more={})
+        staging = self.send(f"/v2/images/{image}/stage", size, chunked=False, more={})
         done = self._import(image, {"name": "glance-direct"})
         self._drop(image, size)
         return staging + done.total
