@@ -19,6 +19,8 @@ DIST := loadgroup
 EXTRA_PROCESSES := 1
 PYTEST = $(PY) -m pytest --dist=$(DIST) --maxprocesses=4 \
 	--numprocesses=$(or $(PROCESSES),$(shell expr $$(nproc) + $(EXTRA_PROCESSES)))
+# Loading Schemathesis takes each process a quarter of a second; only tests/wire uses it.
+NO_WIRE := --ignore=tests/wire -p no:schemathesis
 # Without the extra `ldap`: python-ldap has no wheels, and needs a compiler and OpenLDAP's headers.
 EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
@@ -40,7 +42,7 @@ test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going test-postgres test-all
 
 test-postgres: $(VENV)/tests
-	$(PY) -m tests.with_postgres $(PYTEST) --ignore=tests/wire -m "database and not wire"
+	$(PY) -m tests.with_postgres $(PYTEST) $(NO_WIRE) -m "database and not wire"
 
 test-all: EXTRA_PROCESSES := 2
 test-all: $(VENV)/tests
@@ -48,7 +50,7 @@ test-all: $(VENV)/tests
 
 test-fast: DIST := worksteal
 test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres, slow and long ones
-	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow and not long"
+	$(PYTEST) $(NO_WIRE) -m "not wire and not s3 and not needs_postgres and not slow and not long"
 
 test-long: $(VENV)/tests ## Run the further cases of long tests, of which `make test` runs one
 	$(PYTEST) -m long
