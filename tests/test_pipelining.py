@@ -84,6 +84,13 @@ def test_a_change_counts_its_rows(make_image: MakeImage) -> None:
         assert Image.objects.exclude(pk__in=there).update(name="new") == 0
 
 
+def test_rows_can_be_read_in_portions(make_image: MakeImage) -> None:
+    make_image()
+
+    with db.pipelined():
+        assert len(list(Image.objects.iterator(chunk_size=1))) == 1
+
+
 def test_what_is_written_in_another_transaction_ends_with_that() -> None:
     with transaction.atomic():
         write(Image(name="other"))

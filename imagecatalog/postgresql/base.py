@@ -78,6 +78,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         with self.wrap_database_errors, self.connection.pipeline():
             yield
 
+    def chunked_cursor(self) -> Any:
+        """Return a cursor that reads rows in portions, or in a pipeline all rows at once.
+
+        psycopg has no server-side cursors in a pipeline.
+        """
+        return super().chunked_cursor() if self._pipeline is None else self.cursor()
+
     @property
     def _pipeline(self) -> psycopg.Pipeline | None:
         return self.connection._pipeline if self.connection else None
