@@ -264,10 +264,15 @@ def test_changing_definitions_asks_a_constant_number_of_times(
 
 
 @pytest.mark.postgres
-def test_no_statement_is_compiled(db: None) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("jit", "off"), ("cursor_tuple_fraction", "1")]
+)
+def test_statements_are_planned_for_what_they_are(
+    db: None, name: str, value: str
+) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SHOW jit")
-        assert cursor.fetchone() == ("off",)
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetchone() == (value,)
 
 
 @pytest.fixture

@@ -24,9 +24,11 @@ LIMITS = """
     SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', %s, false)
 """
-# Statements of this application are short. PostgreSQL would compile those that it expects to take long,
-# which takes longer than they do.
-NO_JIT = "SELECT set_config('jit', 'off', false)"
+# The planner would compile statements that it expects to take long, which takes longer than they do;
+# and it would plan cursors for their first rows, although all rows are read.
+PLANNING = """
+    SELECT set_config('jit', 'off', false), set_config('cursor_tuple_fraction', '1', false)
+"""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -130,7 +132,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params = self.get_connection_params() | {"autocommit": True}
         connection = Connection.connect(**params)
         self._configure_connection(connection)  # type: ignore[attr-defined]
-        connection.execute(NO_JIT)
+        connection.execute(PLANNING)
         patience: float | None = self.settings_dict["OPTIONS"].get("patience")
         if patience is not None:
             # Not as startup parameters, which PgBouncer refuses.

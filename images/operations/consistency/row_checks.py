@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -18,7 +19,7 @@ from images.models import (
     Status,
     ownerless,
 )
-from images.operations.consistency.finding import Finding, batches
+from images.operations.consistency.finding import BATCH, Finding, batches
 from images.transfers import reaper
 from images.units import counted
 
@@ -143,5 +144,10 @@ ROW_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def _rows(queryset: QuerySet[Any], *columns: str) -> Iterator[dict[str, Any]]:
+    """Yield all rows, each as a dict of ``pk`` and ``columns``, in constant memory."""
+    if connection.vendor == "postgresql":
+        # For ordered pages, which are usually empty, PostgreSQL would read all rows in that order.
+        yield from queryset.order_by().values("pk", *columns).iterator(BATCH)
+        return
     for page in batches(queryset, *columns):
         yield from page
