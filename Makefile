@@ -26,7 +26,7 @@ EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast test-long lint dist sbom audit release bench crash attack fuzz conformance interop container docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast test-long lint dist sbom audit release bench growth crash attack fuzz conformance interop container docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -36,7 +36,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The checks use their own data folder, so that they never touch a folder with real images.
-lint test test-all test-postgres test-fast test-long bench crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast test-long bench growth crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going test-postgres test-all
@@ -80,6 +80,9 @@ release: $(VENV)/tests dist ## Check that tag, changelog and package agree; writ
 
 bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
 	@$(PY) -m tests.bench $(ARGS)
+
+growth: $(VENV)/tests ## Measure how times grow with the catalogue; options: make growth ARGS=--help
+	@$(PY) -m tests.bench.growth $(ARGS)
 
 crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)

@@ -184,26 +184,24 @@ def nanio(folder: Path) -> Iterator[S3]:
 
 
 @contextlib.contextmanager
-def postgres(syncs: bool = False) -> Iterator[str]:
-    """A fresh PostgreSQL; yields the URL of its first database.
+def postgres(syncs: bool = False, kept: Path | None = None) -> Iterator[str]:
+    """A PostgreSQL; yields the URL of its first database.
 
-    Unless it ``syncs`` like a real one, its commits do not wait for the disk: no test cuts the power.
+    Its data is fresh, or in the folder ``kept``, which is made if it is missing and stays. Unless it
+    ``syncs`` like a real one, its commits do not wait for the disk: no test cuts the power.
 
     PostgreSQL refuses to run as root: then it runs as nobody, from a folder of its own, which
     nobody can reach wherever the checkout is. That folder also keeps the socket's path short.
     """
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
-        folder, data = Path(name), Path(name, "data")
+        folder, data = Path(name), kept or Path(name, "data")
         binaries = _postgres_binaries(folder)
         user = os.geteuid()
         if user == 0:
             user = NOBODY
             os.chown(folder, user, user)
-        make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust"]
-        make += ["--encoding=UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(
-            make, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user
-        )
+        if not data.exists():
+            _init_database(binaries, folder, data, user)
         log = folder / "log"
         serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
         serve += [
@@ -216,6 +214,15 @@ def postgres(syncs: bool = False) -> Iterator[str]:
         with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
             wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
             yield url
+
+
+def _init_database(binaries: Path, folder: Path, data: Path, user: int) -> None:
+    """Make the data folder ``data`` of a PostgreSQL, which belongs to ``user``."""
+    data.mkdir(mode=0o700)
+    os.chown(data, user, user)
+    make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust"]
+    make += ["--encoding=UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user)
 
 
 class StoppablePostgres:

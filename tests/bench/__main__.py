@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import (
+    catalogue,
     fill,
     pipeline,
     quiet,
@@ -190,7 +191,7 @@ class Bench:
         if not chosen or self.env is None:
             return
         count = self.options.images
-        fill.directly(self.env, MAX_PAGE, count, self.ours.owner)
+        catalogue.directly(self.env, 0, count)
         say(f"ours: {self.ours.survey()} images")
         small = {figure.title: figure for figure in self.figures}
         for row in chosen:

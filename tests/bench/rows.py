@@ -13,7 +13,7 @@ from tests.bench import signin
 from tests.bench.load import throughput
 from tests.bench.quiet import MIB, prewarm
 from tests.bench.target import Target
-from tests.bench.wire import Answer, Endpoint, Session, exchange
+from tests.bench.wire import Answer, BenchError, Endpoint, Session, exchange
 
 
 @dataclass
@@ -80,8 +80,11 @@ def timed(page: str, count: int, get: Callable[[], Answer]) -> list[float]:
     return [milliseconds(once) for _ in range(count)]
 
 
-def page(path: str) -> Sample:
-    """20 sequential GETs of a page of the browser admin; nothing where there is none."""
+def page(path: str, *, first_byte: bool = False) -> Sample:
+    """20 sequential GETs of a page of the browser admin; nothing where there is none.
+
+    ``IMAGE`` in the path stands for the id of an image. With ``first_byte`` the rest is not awaited.
+    """
 
     def sample(target: Target, plan: Plan) -> list[float]:
         if not target.admin:
@@ -89,15 +92,28 @@ def page(path: str) -> Sample:
         if not target.cookie:
             target.cookie = signin.browser(target.endpoint, *target.admin)
         headers = {"Cookie": target.cookie}
-        request = target.endpoint.request("GET", path, headers=headers)
+        image = target.paths["show"].rpartition("/")[2]
+        address = path.replace("IMAGE", image)
+        request = target.endpoint.request("GET", address, headers=headers)
 
         def once() -> None:
-            exchange(target.endpoint, request).expect(200, path)
+            if first_byte:
+                begin(target.endpoint, request)
+            else:
+                exchange(target.endpoint, request).expect(200, address)
 
         once()  # unmeasured: the first one counts a large catalogue
         return [milliseconds(once) for _ in range(20)]
 
     return sample
+
+
+def begin(endpoint: Endpoint, request: bytes) -> None:
+    """Wait for the beginning of an answer, and hang up. Raises BenchError for an error."""
+    with endpoint.connect() as sock:
+        sock.sendall(request)
+        if (line := sock.recv(12)) != b"HTTP/1.1 200":
+            raise BenchError(f"an answer begins with {line!r}")
 
 
 def rate(page: str) -> Sample:
@@ -259,6 +275,7 @@ SEARCHES = (
     ("two words", "ubuntu+decade-97"),
     ("no match", "ubuntu+nowhere"),
 )
+EVERYWHERE = "/admin/search/?q=ubuntu"
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
 BARE_MUST = 1 / 0.9  # times the bare pipeline: 90 % of its speed
@@ -323,7 +340,17 @@ ROWS = (
         )
         for kind, words in SEARCHES
     ),
+    Row("admin", "admin: search everywhere", "ms", 0, page(EVERYWHERE), PAGE_MUST),
+    Row("admin", "admin: image", "ms", 0, page(f"{IMAGES}IMAGE/change/"), PAGE_MUST),
     Row("admin", "admin: activity", "ms", 0, page("/admin/activity/"), PAGE_MUST),
+    Row(
+        "admin",
+        "admin: export, first byte",
+        "ms",
+        0,
+        page(f"{IMAGES}export/csv/", first_byte=True),
+        PAGE_MUST,
+    ),
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 # Lists and shows again with the big catalogue, where a page may cost so much more.
