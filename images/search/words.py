@@ -160,21 +160,17 @@ def _few(words: Sequence[Word], matched: Q) -> Q | None:
     if not chosen or not index.exists():
         return None
     texts = [word.word for word in chosen]
-    found = _find(texts, FEW)
-    if found is None and not _is_frequent(matched):
-        found = _find(texts, MORE)
+    # SQLite finds ids faster than it reads texts.
+    found = _find(texts, MORE if connection.vendor == "sqlite" else FEW)
+    if found is None and connection.vendor == "postgresql":
+        found = None if _is_frequent(matched) else _find(texts, MORE)
     if found is None:
         return None
     return reduce(or_, map(_by_name, chosen), _among("pk", found))
 
 
 def _is_frequent(matched: Q) -> bool:
-    """Return whether enough of the newest images match that a list finds its first page among them.
-
-    Always False for SQLite.
-    """
-    if connection.vendor == "sqlite":  # finds ids faster than it reads texts
-        return False
+    """Return whether enough of the newest images match that a list finds its first page among them."""
     newest = Image.objects.existing().order_by("-created_at", "-id")
     tested = newest.annotate(matches=Case(When(matched, then=True), default=False))
     sql, params = tested.values("matches")[:NEWEST].query.sql_with_params()
