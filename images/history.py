@@ -30,6 +30,9 @@ MAX_LENGTH = 4 << 20  # characters of the details on a page
 
 Record = dict[str, Any]
 
+# For PostgreSQL: in the order of the ids themselves, it would look for an image's events among those of
+# all images.
+_PLACE = F("pk") + 0
 _LENGTH = Length(Cast("detail", TextField()))
 
 
@@ -70,7 +73,7 @@ def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
     changed = Event.objects.filter(
         image=image_id, verb="update", detail__has_key="owner"
     )
-    return changed.order_by("-pk").values_list("pk", "at").first()
+    return changed.order_by(_PLACE.desc()).values_list("pk", "at").first()
 
 
 def last_change_of_status(image_id: str) -> Record | None:
@@ -80,7 +83,7 @@ def last_change_of_status(image_id: str) -> Record | None:
     """
     changed = Event.objects.filter(image=image_id).exclude(to_status=F("from_status"))
     columns = ("at", "to_status", "actor", "reason")
-    event = changed.order_by("-pk").values(*columns).first()
+    event = changed.order_by(_PLACE.desc()).values(*columns).first()
     return dict(event) if event else None
 
 
@@ -108,7 +111,8 @@ def newest(
 
 
 def _page(matching: QuerySet[Event], order: str, limit: int) -> Page:
-    first = matching.order_by(order).values("pk")[: limit + 1]  # one more: has_more
+    place = _PLACE.desc() if order.startswith("-") else _PLACE.asc()
+    first = matching.order_by(place).values("pk")[: limit + 1]  # one more: has_more
     length_before = Window(
         Sum(_LENGTH), order_by=order, frame=RowRange(start=None, end=-1)
     )
