@@ -129,7 +129,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         kept = [(name, value) for name, value in given if value]
         if request.method == "GET" and kept != given:
             # Some clients take "?" for the same address, and would come back for ever.
-            return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}".rstrip("?"))
+            return HttpResponseRedirect(f"?{urlencode(kept)}" if kept else request.path)
         return super().changelist_view(request, extra_context)
 
     def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:

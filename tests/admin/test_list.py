@@ -472,6 +472,7 @@ def test_empty_parameters_are_taken_out_of_the_address(root: Client) -> None:
 
     assert response.status_code == 302
     assert response.headers["Location"] == "?tag=a%26b&tag=c"
+    assert root.get(f"{LIST}?q=&status=").headers["Location"] == LIST
 
 
 def test_a_search_is_a_chip_and_can_be_cleared_with_the_filters(
