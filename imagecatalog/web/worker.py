@@ -67,7 +67,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._requests = FairQueue()
 
     def init_process(self) -> None:
-        """Limit the number of heaps of this process, and serve requests until it ends."""
+        """Limit the number of memory heaps of this process, and serve requests until it ends."""
         memory.limit_heaps()
         super().init_process()
 

@@ -281,7 +281,10 @@ def _add_data(
 def _add_copies(
     image: Image, transfer: Transfer, received: Received, actor: Caller
 ) -> None:
-    """Add copies to a locked image that has data, in place of damaged ones in their stores."""
+    """Add the received copies to a locked image that has data.
+
+    In a store whose copy of the image is damaged, the new copy replaces that one.
+    """
     if image.status not in READABLE_STATUSES:
         raise heartbeat.gone(transfer)
     store_ids = [store_id for store_id, _ in received.copies]

@@ -45,7 +45,10 @@ def url(transfer: Transfer) -> str:
 
 
 def check_complete(url: str) -> None:
-    """Raise Invalid if the URL of an ended transfer has a query: the query was not kept."""
+    """Raise Invalid if ``url``, kept of an ended transfer, shows that its query was left out.
+
+    Such a URL ends in ``?***``, and cannot be fetched again.
+    """
     if "?" in url:
         raise errors.Invalid(
             "The query of the URL is not kept, because it can be secret. Enter the URL again."
