@@ -8,7 +8,7 @@ from html import escape
 from statistics import median
 
 WIDTH, HEIGHT = 820, 470
-LEFT, TOP, RIGHT, BOTTOM = 70, 20, 270, 50  # margins
+LEFT, TOP, RIGHT, BOTTOM = 90, 20, 270, 50  # margins
 COLOURS = ("#0b6e99", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#4d7c0f", "#334155")
 STYLE = (
     "text { font: 13px sans-serif; fill: #333 } .grid { stroke: #ccc }"
