@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 from django.forms.models import model_to_dict
 
 from images.models import Event, Image, writing
@@ -66,8 +66,3 @@ def test_an_update_writes_only_the_named_fields(
         {"x": "y"},
     )
     assert Image.objects.get(pk=other.pk).name == "a"
-
-
-def test_an_update_of_a_missing_row_fails() -> None:
-    with pytest.raises(DatabaseError, match="There is no image"):
-        writing.update(Image(name="a"), ["name"])
