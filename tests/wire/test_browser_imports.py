@@ -75,6 +75,7 @@ def test_an_import_is_seen_moving_and_cancelled(
     page.get_by_role("button", name="Cancel transfer").click()
 
     expect(page.get_by_text("Transfer cancelled.")).to_be_visible()
+    screen.image(image_id)
     assert screen.status() == "Queued"
     Slow.go_on.set()
 
