@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 from imagecatalog.identity import second_factor_pages
 from imagecatalog.identity.api.views import error as identity_error
-from images import logs, outages
+from images import db, logs, outages
 from images.access import staff
 from images.admin import error_pages
 from images.http import request_url, responses, streaming
@@ -48,6 +48,16 @@ def request_id(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response.headers[HEADER.lower()] = own_id
         return response
+
+    return middleware
+
+
+def plan_for_values(get_response: GetResponse) -> GetResponse:
+    """Middleware for pages: their statements are few and varied, and one plan does not serve all values."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with db.planned_for_values():
+            return get_response(request)
 
     return middleware
 

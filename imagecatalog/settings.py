@@ -884,6 +884,7 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "imagecatalog.middleware.limit_cookies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "imagecatalog.middleware.content_security_policy",
+    "imagecatalog.middleware.plan_for_values",
     "imagecatalog.time_zone.in_time_zone_of_reader",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -6,8 +6,8 @@ A process has fewer connections than threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from django.conf import settings
@@ -30,6 +30,18 @@ def pipelined() -> Iterator[None]:
     pipeline = getattr(connection, "pipelined", nullcontext)
     with pipeline(), transaction.atomic():
         yield
+
+
+def planned_for_values() -> AbstractContextManager[None]:
+    """Return a context in which PostgreSQL plans each statement for the values that it has.
+
+    Otherwise it keeps one plan for a statement that is executed often. Such a plan serves any values,
+    but cannot use an index whose condition depends on them.
+    """
+    planned: Callable[[], AbstractContextManager[None]] = getattr(
+        connection, "planned_for_values", nullcontext
+    )
+    return planned()
 
 
 def release_connection() -> None:

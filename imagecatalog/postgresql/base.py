@@ -40,6 +40,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     _pools: ClassVar[dict[str, Pool]] = {}  # by the alias of the database
+    _prepares = True  # statements that are executed often
 
     @property
     def pool(self) -> Pool | None:
@@ -64,6 +65,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
         return params | {"cursor_factory": Cursor}
+
+    @contextmanager
+    def planned_for_values(self) -> Iterator[None]:
+        """Prepare no statement in the context, so that each is planned for the values that it has."""
+        self._prepares = False
+        try:
+            yield
+        finally:
+            self._prepares = True
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Return a cursor (called by Django)."""
+        threshold = self.settings_dict["OPTIONS"].get("prepare_threshold")
+        self.connection.prepare_threshold = threshold if self._prepares else None
+        return super().create_cursor(name)
 
     @contextmanager
     def pipelined(self) -> Iterator[None]:

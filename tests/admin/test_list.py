@@ -718,3 +718,21 @@ def test_an_export_needs_the_permission_to_view_images_and_valid_filters(
     assert root.get(f"{LIST}export/xml/").status_code == 404
     refused = root.get(f"{LIST}export/csv/?size_min=much", follow=True)
     assert "is not a size" in refused.content.decode()
+
+
+@pytest.mark.postgres
+def test_pages_have_their_statements_planned_for_the_values(root: Client) -> None:
+    root.get(LIST)
+    before = prepared()
+
+    for _ in range(7):
+        root.get(f"{LIST}?view=damaged")
+
+    assert prepared() == before
+
+
+def prepared() -> set[str]:
+    """The statements for which PostgreSQL keeps a plan on this connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        return {statement for (statement,) in cursor.fetchall()}
