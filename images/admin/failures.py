@@ -11,16 +11,21 @@ from images import errors
 from images.models import Image, Status, Transfer, TransferStatus
 
 
-def last_failed(newest: Sequence[Transfer]) -> Transfer | None:
-    """Return the transfer of an image that ended last if it has failed; None while one is open.
+def last_ended(newest: Sequence[Transfer]) -> Transfer | None:
+    """Return the transfer of an image that ended last; None while one is open. No queries.
 
-    ``newest`` are the newest transfers of the image. No queries.
+    ``newest`` are the newest transfers of the image.
     """
-    ended = [it for it in newest if it.ended_at]
-    last = max(ended, key=attrgetter("ended_at"), default=None)
-    if last is None or last.status != TransferStatus.FAILED:
+    if any(it.is_open for it in newest):
         return None
-    return None if any(it.is_open for it in newest) else last
+    ended = [it for it in newest if it.ended_at]
+    return max(ended, key=attrgetter("ended_at"), default=None)
+
+
+def last_failed(newest: Sequence[Transfer]) -> Transfer | None:
+    """Return the transfer that ``last_ended`` returns if it has failed, otherwise None. No queries."""
+    last = last_ended(newest)
+    return last if last and last.status == TransferStatus.FAILED else None
 
 
 def is_failed(image: Image, newest: Sequence[Transfer]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest
@@ -102,12 +101,11 @@ def success(image: Image, newest: Sequence[Transfer]) -> Notice | None:
     ``newest`` are the newest transfers of the image. None while one is open, if the last one failed,
     and later. No queries.
     """
-    ended = [it for it in newest if it.ended_at]
-    last = max(ended, key=attrgetter("ended_at"), default=None)
+    last = failures.last_ended(newest)
     if last is None or last.status != TransferStatus.DONE:
         return None
     is_new = last.ended_at > timezone.now() - NEW  # type: ignore[operator]
-    if not is_new or any(it.is_open for it in newest) or image.status != Status.ACTIVE:
+    if not is_new or image.status != Status.ACTIVE:
         return None
     title = _SUCCESS.get(last.kind)
     if last.kind in UPLOADS and last.import_method:
