@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
@@ -34,11 +35,10 @@ def before(action: Action, images: QuerySet[Image], no_room: Overflow) -> str:
     ``images`` are those for which it is possible; a deletion refuses the images ``no_room``.
     """
     total = _total(images)
-    if action.verb == "delete":
-        sentences = _delete(images, total, no_room)
-    else:
-        sentences = _BEFORE[action.verb](images, total)
-    return "\n".join(sentences if total.images else [])
+    if not total.images:
+        return ""
+    sentences = _BEFORE | {"delete": partial(_delete, no_room=no_room)}
+    return "\n".join(sentences[action.verb](images, total))
 
 
 def deleted_size(action: Action, images: QuerySet[Image]) -> int:
@@ -156,7 +156,7 @@ def _cancelled(images: QuerySet[Image]) -> list[str]:
     return [sentence % total.words]
 
 
-_BEFORE: Mapping[str, Callable[[QuerySet[Image], Total], list[str]]] = {
+_BEFORE: dict[str, Callable[[QuerySet[Image], Total], list[str]]] = {
     "deactivate": _deactivate,
     "reactivate": _reactivate,
     "fail": _cancel,

@@ -13,10 +13,8 @@ from images.admin.changelist import project_names
 from images.bulk.edits import EDIT, EDITS, UNDO_EDIT, Edit
 
 EDIT_PERMISSION: Final = "images.change_image"
-UNDO: Final[Mapping[str, str]] = {
-    **actions.UNDO,
-    EDIT: UNDO_EDIT,
-}  # verb -> what undoes it
+# Verb -> the verb that undoes it.
+UNDO: Final[Mapping[str, str]] = {**actions.UNDO, EDIT: UNDO_EDIT}
 
 
 def permission(verb: str) -> str:

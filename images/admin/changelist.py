@@ -211,15 +211,11 @@ class ImageList(ChangeList):
             if name not in left_out
         }
         images = self._in_all_views
-        apart = DELETED_VIEWS if self.narrowed else set(views)
+        apart = views.keys() & DELETED_VIEWS if self.narrowed else views.keys()
         return view_counts.count(
-            {
-                name: images.filter(views.pop(name))
-                for name in [*views]
-                if name in apart
-            },
+            {name: images.filter(views[name]) for name in views if name in apart},
             images.filter(deleted_at=None),
-            views,
+            {name: views[name] for name in views if name not in apart},
         )
 
     @cached_property

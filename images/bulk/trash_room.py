@@ -41,9 +41,8 @@ def overflow(images: QuerySet[Image], watched: set[str]) -> Overflow:
         return found
     try:
         room = _room(images)
-    except (
-        errors.LimitsUnknown
-    ):  # the job asks again, and refuses what has no room then
+    except errors.LimitsUnknown:
+        # The job asks again, and then refuses what has no room.
         return found
     for image_id, owner, size, copies in _held(images, room):
         needed = size * copies
