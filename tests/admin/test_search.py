@@ -114,27 +114,28 @@ def test_what_is_in_no_image_finds_none(root: Client, wanted: Image, text: str) 
     assert shown(root, q=text) == set()
 
 
+@pytest.fixture
+def foreign(make_image: MakeImage) -> str:
+    """The name of an image in letters outside ASCII. Another image has similar letters."""
+    make_image(name="olprufer Я")
+    return str(make_image(name="Ölprüfer-Ж-漢字").name)
+
+
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("text", ["Ö", "Öl", "Ölprüf", "Ж", "漢", "漢字"])
 def test_words_in_other_letters_than_ascii_are_found(
-    root: Client, make_image: MakeImage, text: str
+    root: Client, foreign: str, text: str
 ) -> None:
-    make_image(name="Ölprüfer-Ж-漢字")
-    make_image(name="olprufer Я")
-
-    assert shown(root, q=text) == {"Ölprüfer-Ж-漢字"}
+    assert shown(root, q=text) == {foreign}
 
 
 @pytest.mark.sqlite  # the case of such letters in PostgreSQL is a matter of its locale
 @pytest.mark.usefixtures("either")
 @pytest.mark.parametrize("text", ["ö", "öL", "ÖLPRÜ", "ölprüfer", "ж", "ÖLPRÜFER-ж"])
 def test_such_letters_are_found_in_either_case(
-    root: Client, make_image: MakeImage, text: str
+    root: Client, foreign: str, text: str
 ) -> None:
-    make_image(name="Ölprüfer-Ж-漢字")
-    make_image(name="olprufer Я")
-
-    assert shown(root, q=text) == {"Ölprüfer-Ж-漢字"}
+    assert shown(root, q=text) == {foreign}
 
 
 def test_the_name_of_a_project_finds_its_images(

@@ -148,18 +148,22 @@ def test_the_list_asks_as_often_for_many_as_for_few(
     assert counts[0] <= 5
 
 
-def test_a_failed_import_is_retried_from_the_list(
-    root: Client, make_image: MakeImage
-) -> None:
-    image = make_image("queued")
-    failed = Transfer.objects.create(
+def failed_import(image: Image, source: str) -> Transfer:
+    return Transfer.objects.create(
         image=image,
         kind=TransferKind.WEB_DOWNLOAD,
         status="failed",
         store="local",
         key="failed",
-        source="https://example.org/disk.raw",
+        source=source,
     )
+
+
+def test_a_failed_import_is_retried_from_the_list(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("queued")
+    failed = failed_import(image, "https://example.org/disk.raw")
 
     page = root.get(f"{TRANSFERS}?status=failed").content.decode()
 
@@ -174,14 +178,7 @@ def test_a_retry_leads_back_to_the_list_with_its_filter(
     image = make_image(
         "queued", name="nightly", disk_format="raw", container_format="bare"
     )
-    failed = Transfer.objects.create(
-        image=image,
-        kind=TransferKind.WEB_DOWNLOAD,
-        status="failed",
-        store="local",
-        key="failed",
-        source=web,
-    )
+    failed = failed_import(image, web)
     path = f"{LIST}{image.pk}/transfers/{failed.pk}/retry/"
 
     answer = root.post(f"{path}?transfers=status%3Dfailed%26q%3Dnight", follow=True)
