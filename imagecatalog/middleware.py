@@ -53,7 +53,10 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def plan_for_values(get_response: GetResponse) -> GetResponse:
-    """Middleware for pages: their statements are few and varied, and one plan does not serve all values."""
+    """Middleware that lets the database plan each statement of a page for the values that it has.
+
+    The statements of pages are few and varied: one plan would not serve all values.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         with db.planned_for_values():

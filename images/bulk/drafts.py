@@ -197,13 +197,13 @@ def prune() -> int:
     now = timezone.now()
     kept = timedelta(seconds=settings.IMAGECATALOG_JOB_TIME_TO_LIVE)
     draft = Q(requested_at=None, created_at__lt=now - DRAFT_TIME)
-    # A cancelled or failed one never gets a finished_at; its job is removed at its time, by an
-    # earlier release without a change of this row.
+    # A cancelled or failed change never gets a finished_at, and goes once its job is gone. A release
+    # before this one may have removed the job, and left its id in the row.
     has_job = Exists(Job.objects.filter(pk=OuterRef("job_id")))
     started = Q(requested_at__isnull=False)
     ended = Q(started, ~has_job, created_at__lt=now - kept)
     ended |= Q(finished_at__lt=now - kept)
-    # First this: nobody can start or continue it while its rows go.
+    # They are marked first, so that nobody can start or continue one while its rows are removed.
     BulkChange.objects.kept().filter(draft | ended).update(discarded=True)
     return sum(map(_remove, BulkChange.objects.filter(discarded=True)))
 

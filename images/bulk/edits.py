@@ -90,9 +90,7 @@ def is_empty(changes: Changes) -> bool:
 def edit(edit: Edit, row: BulkRow, actor: Caller, reason: str) -> None:
     """Make an edit in the image of a row, and keep the values before and after in the row.
 
-    Does nothing if the image already has all values of the edit.
-
-    Raises the errors of ``lifecycle.update``.
+    Does nothing if the image already has all values of the edit. Raises the errors of ``lifecycle.update``.
     """
     _change(edit.changes_of, row, actor, reason)
 
@@ -100,7 +98,7 @@ def edit(edit: Edit, row: BulkRow, actor: Caller, reason: str) -> None:
 def undo(row: BulkRow, actor: Caller, reason: str) -> None:
     """Give the image of a row the values back that it had before the edit.
 
-    Raises Conflict if it has not the values of the edit any more, and the errors of
+    Raises Conflict if the image no longer has the values of the edit, and the errors of
     ``lifecycle.update``.
     """
     _change(changes_back(row), row, actor, reason)
@@ -137,7 +135,7 @@ def _values(image: Image, changes: Changes) -> Document:
 def changes_back(row: BulkRow) -> Callable[[Image], Changes]:
     """Return the function that returns the changes which undo the edit of a row's image.
 
-    It raises Conflict if the image has not the values of the edit any more.
+    It raises Conflict if the image no longer has the values of the edit.
     """
 
     def back(image: Image) -> Changes:

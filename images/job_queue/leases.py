@@ -109,9 +109,9 @@ def give_back(job: Job, error: errors.ImageError, *, failed: bool) -> bool:
     """Let a running job wait again, after the attempt of ``job`` was ended by ``error``.
 
     ``failed`` says that the attempt counts as a failure; after MOST_FAILURES of them, none of which
-    came further than those before it, the job ends as failed. If somebody has asked to cancel the job, it ends as cancelled. If another job of the
-    same kind and key waits already, that one does the work, and this one ends as cancelled. Returns
-    False if this attempt no longer has the job.
+    came further than those before it, the job ends as failed. If somebody has asked to cancel the
+    job, it ends as cancelled. If another job of the same kind and key waits already, that one does
+    the work, and this one ends as cancelled. Returns False if this attempt no longer has the job.
     """
     if held(job).filter(cancel_requested_at__isnull=False).exists():
         return end(job, JobStatus.CANCELLED)

@@ -61,7 +61,7 @@ def delete(
     made in one transaction, within the context that ``step`` returns. Raises NotFound, Forbidden if
     the image is protected, and Conflict if it is current in a family, or cannot go to the trash.
     """
-    current = family_members.family_of(image_id)
+    current = family_members.query_of_current_family(image_id)
     with locked(image_id, actor, then=[current]) as image, step(image):
         if image.protected:
             raise errors.Forbidden(
@@ -138,7 +138,7 @@ def _others_in_trash(image: Image) -> QuerySet[Image]:
 
 
 class TrashRoom(NamedTuple):
-    """What the quota of a project's trash means for the deletion of one of its images."""
+    """The consequence of a quota of the trash for the deletion of an image of the project."""
 
     fits: bool  # else the deletion is permanent
     scrubbed: int  # images that are deleted permanently to make room

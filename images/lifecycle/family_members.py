@@ -64,16 +64,16 @@ def check_not_current(image: Image, outcome: str, current: Query | None = None) 
     """Raise Conflict if a locked image is the current image of a family.
 
     ``outcome`` says what is not possible, such as "cannot be deleted". ``current`` is the query of
-    ``family_of``, if it was sent before.
+    ``query_of_current_family``, if it was sent before.
     """
-    for (name,) in (current or family_of(image.pk)).rows():
+    for (name,) in (current or query_of_current_family(image.pk)).rows():
         raise errors.Conflict(
             f"Image {image.pk} is the current image of family {name} and {outcome}. "
             "Promote another version first."
         )
 
 
-def family_of(image_id: str) -> Query:
+def query_of_current_family(image_id: str) -> Query:
     """Return the query for the name of the family whose current image is this one."""
     placeholders = Placeholders()
     return Query(placeholders.fill_in(_current(placeholders.add(image_id))))

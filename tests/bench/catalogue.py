@@ -148,7 +148,7 @@ def _model(name: str) -> Any:
 
 
 def _images() -> list[Rows]:
-    """What each image has; n is its number."""
+    """Return the rows that each image has: a model, and SQL of the image's number ``n`` by column."""
     in_trash = f"bench_time({int(time())} - n % 3600)"  # of the last hour: not due
     digest = "replace(bench_id(n), '-', '')"
     image = {
@@ -206,7 +206,7 @@ def _images() -> list[Rows]:
 
 
 def _event(number: str, status: str) -> dict[str, str]:
-    """What happened to the image with a number, which is an SQL expression: it was created."""
+    """Return the columns of the event of an image's creation; ``number`` is SQL for its number."""
     return {
         "image_id": f"bench_id({number})",
         "at": CREATED,
@@ -220,7 +220,7 @@ def _event(number: str, status: str) -> dict[str, str]:
 
 
 def _once() -> Iterator[tuple[Any, dict[str, str], str, int, int]]:
-    """What a catalogue of any size has."""
+    """Yield the rows that a catalogue of any size has: projects, members and others."""
     project = {"id": "'project-' || n", "name": "'Project ' || n"}
     yield apps.get_model("identity.Project"), project, "n >= 0", 0, PROJECTS
     member = {

@@ -1,4 +1,4 @@
-"""What is measured as a catalogue grows: pages of the API and the admin, and rounds of the worker."""
+"""The rows of the growth table: pages of the API and the admin, and rounds of the worker."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def exchange(endpoint: Endpoint, request: bytes, *, keep: bool = True) -> Answer
 
 
 class Session:
-    """One connection for requests one after the other, as the sessions of clients keep it."""
+    """A connection that is kept for one request after the other, as client libraries do."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint

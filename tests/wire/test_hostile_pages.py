@@ -115,7 +115,7 @@ class Watched:
         page.keyboard.press("Tab")
 
     def violations(self) -> list[str]:
-        """What the console has said, except that a page or the value of a field is refused."""
+        """The complaints in the browser's console, but for refused pages and values of fields."""
         expected = re.compile("status of 4[0-9][0-9]|does not conform to the required")
         return [it for it in self.screen.complaints if not expected.search(it)]
 
