@@ -41,6 +41,9 @@ class Preview(NamedTuple):
     refused_images: list[Refused]  # the first ones
     untried: int = 0  # images that an edit was not tried on: they can have any outcome
     no_room: Overflow = Overflow()  # in the trash; the reasons count them, too
+    possible: QuerySet[Image] | None = (
+        None  # the images for which an action is possible
+    )
 
     @property
     def refused(self) -> int:
@@ -58,7 +61,7 @@ def preview(change: BulkChange) -> Preview:
     return _of_edit(change)
 
 
-def selected(change: BulkChange) -> QuerySet[Image]:
+def _selected(change: BulkChange) -> QuerySet[Image]:
     """Return the query for the images that were selected for a bulk change."""
     return Image.objects.filter(pk__in=change.rows.values("image"))
 
@@ -66,7 +69,7 @@ def selected(change: BulkChange) -> QuerySet[Image]:
 _CHANGING, _UNCHANGED = -2, -1  # the others are positions in a list of reasons
 
 
-def possible(change: BulkChange, action: Action) -> list[tuple[Q, Any]]:
+def _possible(change: BulkChange, action: Action) -> list[tuple[Q, Any]]:
     """Return the conditions that the images of a draft must meet, each with the reason if it fails."""
     checks = conditions(action)
     if change.undoes:
@@ -75,7 +78,7 @@ def possible(change: BulkChange, action: Action) -> list[tuple[Q, Any]]:
 
 
 def _of_action(change: BulkChange, action: Action) -> Preview:
-    checks = possible(change, action)
+    checks = _possible(change, action)
     reasons = [str(reason) for _condition, reason in checks]
     cases = [
         When(~condition, then=Value(number))
@@ -84,7 +87,7 @@ def _of_action(change: BulkChange, action: Action) -> Preview:
     if (status := NOTHING_TO_DO.get(action.verb)) and not change.undoes:
         cases.insert(0, When(status=status, then=Value(_UNCHANGED)))
     outcome = Case(*cases, default=Value(_CHANGING), output_field=IntegerField())
-    images = selected(change).annotate(outcome=outcome)
+    images = _selected(change).annotate(outcome=outcome)
     counts = dict(images.values_list("outcome").annotate(Count("pk")).order_by())
     ordered = images.order_by("pk")  # by another column all of them would be sorted
     refused = [
@@ -103,6 +106,9 @@ def _of_action(change: BulkChange, action: Action) -> Preview:
         },
         changing_images=changing,
         refused_images=refused,
+        possible=_selected(change).filter(
+            *(condition for condition, _reason in checks)
+        ),
     )
     if action.verb != "delete":
         return found

@@ -18,7 +18,7 @@ from images import errors, job_queue, logs, pause
 from images.admin import bulk_consequences, bulk_report, formatting
 from images.admin.actions import ACTIONS, get_caller, may, require
 from images.admin.bulk_edit_form import EditForm
-from images.admin.bulk_preview import Preview, possible, preview, selected
+from images.admin.bulk_preview import Preview, preview
 from images.admin.bulk_texts import UNDO, edit_lines, label, permission
 from images.admin.changelist import prefetch
 from images.admin.job_admin import CANCEL
@@ -169,13 +169,11 @@ def _draft(
     dangerous, sentences, deleted = False, "", 0
     if is_edit:
         edit_form = edit_form or EditForm.of(edit)
-    elif change.verb in ACTIONS:
+    elif found.possible is not None:
         action = ACTIONS[change.verb]
-        checks = possible(change, action)
-        images = selected(change).filter(*(condition for condition, _reason in checks))
         dangerous = action.dangerous
-        sentences = bulk_consequences.before(action, images, found.no_room)
-        deleted = bulk_consequences.deleted_size(action, images)
+        sentences = bulk_consequences.before(action, found.possible, found.no_room)
+        deleted = bulk_consequences.deleted_size(action, found.possible)
     listed = [*found.changing_images, *(it.image for it in found.refused_images)]
     prefetch(listed)
     return TemplateResponse(
