@@ -26,7 +26,12 @@ def write(
     Unexpected errors of a store and the errors of the data are always raised.
     """
     required = all(target.required for target in wanted)
-    writers = [_writer(target, transfer, len(wanted) > 1) for target in wanted]
+    copies = [(target.store, target.key) for target in wanted]
+    rarely_read = stores.heaviest_first(copies)[1:]
+    writers = [
+        _writer(target, transfer, len(wanted) > 1, copy in rarely_read)
+        for target, copy in zip(wanted, copies, strict=True)
+    ]
     with closing(_arriving(data, transfer)) as arriving:
         failures = tee.write(writers, arriving, all_must_succeed=required)
     for target, error in zip(wanted, failures, strict=True):
@@ -65,11 +70,14 @@ def check_mounted(store: stores.Store) -> None:
     store.check_mounted(ImageLocation.objects.filter(store=store.id).exists)
 
 
-def _writer(target: TransferTarget, transfer: Transfer, is_one_of: bool) -> tee.Writer:
+def _writer(
+    target: TransferTarget, transfer: Transfer, is_one_of: bool, rarely_read: bool
+) -> tee.Writer:
     """Return a function that writes blocks to a target store.
 
     If the store is known to be unusable, the function raises the error when it is called, so
-    that only this target fails. ``is_one_of`` says that the transfer has other targets, too.
+    that only this target fails. ``is_one_of`` says that the transfer has other targets, too,
+    ``rarely_read`` that downloads prefer another one.
     """
     try:
         store = stores.get(target.store)
@@ -78,7 +86,7 @@ def _writer(target: TransferTarget, transfer: Transfer, is_one_of: bool) -> tee.
         return _raising(error)
 
     def put(blocks: Iterable[bytes]) -> None:
-        store.put(target.key, blocks, transfer.bytes_expected)
+        store.put(target.key, blocks, transfer.bytes_expected, rarely_read=rarely_read)
         if is_one_of:
             failpoint("target.stored")
 

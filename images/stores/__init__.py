@@ -69,11 +69,19 @@ class Store(Protocol):
         because the catalogue has objects in the store.
         """
 
-    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        blocks: Iterable[bytes],
+        size: int | None = None,
+        *,
+        rarely_read: bool = False,
+    ) -> None:
         """Store an object; when the call returns, the object is complete and durable.
 
         If the ``size`` in bytes is given, a full store refuses the object before the first
-        block.
+        block. ``rarely_read`` says that downloads read another copy, so that the data is kept
+        out of the page cache.
 
         Exceptions of ``blocks`` are passed on unchanged; after any exception no partial data
         stays. Blocks must not change afterwards. Raises StoreFull, StoreReadOnly, and

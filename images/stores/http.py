@@ -51,7 +51,14 @@ class HttpStore:
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only stores in local folders have to be mounted."""
 
-    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        blocks: Iterable[bytes],
+        size: int | None = None,
+        *,
+        rarely_read: bool = False,
+    ) -> None:
         """Raise StoreReadOnly: data cannot be stored at a URL."""
         raise StoreReadOnly("Data cannot be stored at a URL. Choose another store.")
 

@@ -87,11 +87,19 @@ class LocalStore:
             marker.touch(FILE_MODE)
 
     @counted("write")
-    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        blocks: Iterable[bytes],
+        size: int | None = None,
+        *,
+        rarely_read: bool = False,
+    ) -> None:
         """Store an object: write ``<key>.part``, sync it, rename it to the key, sync the folder.
 
         The part file reserves the key: a second writer of the same key is refused, and so is an
-        existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``; StoreFull
+        existing key. With ``rarely_read`` the data leaves the page cache as soon as it is on
+        the disk. Raises StoreFull, StoreError, and the exceptions of ``blocks``; StoreFull
         before the first block, if data of ``size`` bytes does not fit.
         """
         final = self._path(key)
@@ -106,7 +114,8 @@ class LocalStore:
                 undo.callback(_close, file)
                 failpoint("local.created")
                 _refuse_existing(final)
-            _write(file, blocks, claim)
+            with WriteBack(file, rarely_read=rarely_read) as write_back:
+                _write(write_back, blocks, claim)
             with _store_errors():
                 _refuse_existing(final)
                 os.rename(part, final)
@@ -279,14 +288,15 @@ def _refuse_existing(path: Path) -> None:
         raise StoreError("The store refuses a key that exists already.")
 
 
-def _write(file: int, blocks: Iterable[bytes], claim: free_space.Claim) -> None:
-    with WriteBack(file) as write_back:
-        for block in blocks:
-            with _store_errors():
-                claim.use(len(block))
-                write_back.write(block)
+def _write(
+    write_back: WriteBack, blocks: Iterable[bytes], claim: free_space.Claim
+) -> None:
+    for block in blocks:
         with _store_errors():
-            write_back.finish()
+            claim.use(len(block))
+            write_back.write(block)
+    with _store_errors():
+        write_back.finish()
 
 
 def _close(file: int) -> None:

@@ -90,11 +90,18 @@ class ObjectStore:
         """Do nothing: only stores in local folders have to be mounted."""
 
     @counted("write")
-    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        blocks: Iterable[bytes],
+        size: int | None = None,
+        *,
+        rarely_read: bool = False,
+    ) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.
 
         A conditional write of S3 would need the whole object in memory, so the existence of
-        the key is checked before. Raises StoreFull, StoreError, and the exceptions of
+        the key is checked before. ``rarely_read`` makes no difference. Raises StoreFull, StoreError, and the exceptions of
         ``blocks``.
         """
         self._refuse_existing(key)

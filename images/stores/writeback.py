@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 PART = ".part"  # suffix of files that are being written, or whose writer died
-EVERY = 64 << 20  # bytes between two syncs
+EVERY = 16 << 20  # bytes between two syncs
 STEP = 1 << 20  # bytes
 
 
@@ -24,11 +24,13 @@ def sync_folder(folder: Path) -> None:
 class WriteBack:
     """A writer of one open file, which syncs it in the background while more data arrives.
 
-    A context manager that ends its thread on exit. ``finish`` makes the data durable.
+    A context manager that ends its thread on exit. ``finish`` makes the data durable. With
+    ``rarely_read`` the synced data leaves the page cache.
     """
 
-    def __init__(self, file: int) -> None:
+    def __init__(self, file: int, *, rarely_read: bool = False) -> None:
         self._file = file
+        self._rarely_read = rarely_read
         self._unsynced = 0
         self._running: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="write-back")
@@ -40,7 +42,7 @@ class WriteBack:
         self._thread.shutdown(cancel_futures=True)
 
     def write(self, block: bytes) -> None:
-        """Write a block; start a sync in the background after every 64 MiB. Raises OSError."""
+        """Write a block; start a sync in the background after every 16 MiB. Raises OSError."""
         rest = memoryview(block)
         while rest:
             rest = rest[os.write(self._file, rest[:STEP]) :]
@@ -49,12 +51,21 @@ class WriteBack:
             return
         self._collect()
         self._unsynced = 0
-        self._running = self._thread.submit(os.fdatasync, self._file)
+        self._running = self._thread.submit(self._sync)
 
     def finish(self) -> None:
         """Sync the file, so that all its data is durable. Raises OSError."""
         self._collect()
         os.fsync(self._file)
+        self._leave_page_cache()
+
+    def _sync(self) -> None:
+        os.fdatasync(self._file)
+        self._leave_page_cache()
+
+    def _leave_page_cache(self) -> None:
+        if self._rarely_read:
+            os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _collect(self) -> None:
         # The kernel reports a lost write only once: after an error in the background sync the

@@ -331,6 +331,37 @@ def test_data_goes_to_the_disk_while_more_arrives(
     assert not [t for t in threading.enumerate() if t.name.startswith("write-back")]
 
 
+@pytest.mark.parametrize("rarely_read", [False, True])
+def test_data_stays_in_the_page_cache_unless_it_is_rarely_read(
+    store: LocalStore, tmp_path: Path, rarely_read: bool
+) -> None:
+    if not _has_disk(tmp_path):
+        pytest.skip("This file system has all its data in memory.")
+    store.put(KEY, (bytes(MIB) for _ in range(40)), rarely_read=rarely_read)
+
+    with (store.root / KEY).open("rb") as file:
+        cached = {_is_cached(file.fileno(), start * MIB) for start in range(40)}
+    assert cached == {not rarely_read}
+
+
+def _has_disk(folder: Path) -> bool:
+    with (folder / "probe").open("wb") as file:
+        file.write(bytes(MIB))
+        file.flush()
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with (folder / "probe").open("rb") as file:
+        return not _is_cached(file.fileno(), 0)
+
+
+def _is_cached(file: int, start: int) -> bool:
+    """Whether a byte of a file can be read without waiting for the disk."""
+    try:
+        return bool(os.preadv(file, [bytearray(1)], start, os.RWF_NOWAIT))
+    except BlockingIOError:
+        return False
+
+
 def test_a_lost_write_that_only_the_background_saw_fails_the_put(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
