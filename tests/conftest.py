@@ -253,7 +253,9 @@ def django_db_modify_db_settings(
     connection.settings_dict["TEST"]["NAME"] = str(file)
     connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
     with django_db_blocker.unblock():
-        migrated = once.made(tmp_path_factory, "migrated.sqlite3", _migrate)
+        migrated = once.made(
+            once.common_folder(tmp_path_factory), servers.MIGRATED, _migrate
+        )
     shutil.copyfile(migrated, file)
     yield
     with django_db_blocker.unblock():
@@ -276,6 +278,12 @@ def django_db_keepdb() -> bool:
 
 
 # Servers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def common_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One process of the run prepares the databases of which services start with copies."""
+    servers.templates = once.common_folder(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 
-def made(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
-) -> Path:
-    """Return the run's file of this name, after ``make(file)`` if no process has made it."""
+def common_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all processes of the test run have in common."""
     base = factory.getbasetemp()
-    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made(folder: Path, name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder's file of this name, after ``make(file)`` if no process has made it."""
     file = folder / name
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -36,6 +36,8 @@ import psutil
 import psycopg
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
+from tests import once
+
 ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = "http://dashboard.localhost"  # the origin of pages of another site
 ADMIN_PASSWORD = "correct horse battery staple"
@@ -44,6 +46,8 @@ NOBODY = 65534
 PACKAGED = "pginstall18/bin"  # in the package with PostgreSQL
 SQLITE = "catalogue.sqlite3"  # in the data folder
 KEY_FILE = "secret-key"  # there, too
+MIGRATED = "migrated.sqlite3"  # the template of a database with nothing in its tables
+templates: Path | None = None  # the folder of templates that several processes share
 ANY_SERVER = ssl._create_unverified_context()  # whatever its certificate
 
 # A server asks the kernel for a signal when the process that started it is gone, however that
@@ -375,24 +379,36 @@ def _make_key(data_dir: Path) -> None:
         file.write(secrets.token_urlsafe(50))
 
 
-@functools.cache
 def _migrated_sqlite() -> bytes:
     """The file of a SQLite database with our tables, and nothing in them."""
-    with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
-        _manage_new(Path(folder), "migrate", "--verbosity=0")
-        return Path(folder, SQLITE).read_bytes()
+    return _template(MIGRATED, _migrate)
+
+
+def _prepared_sqlite() -> bytes:
+    """The file of a SQLite database that a service has prepared with ADMIN_PASSWORD."""
+    return _template("prepared.sqlite3", _prepare)
 
 
 @functools.cache
-def _prepared_sqlite() -> bytes:
-    """The file of a SQLite database that a service has prepared with ADMIN_PASSWORD."""
+def _template(name: str, make: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="template-") as own:
+        return once.made(templates or Path(own), name, make).read_bytes()
+
+
+def _migrate(file: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
+        _manage_new(Path(folder), "migrate", "--verbosity=0")
+        shutil.move(Path(folder, SQLITE), file)
+
+
+def _prepare(file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="prepared-") as folder:
         make_database(Path(folder))
         _manage_new(Path(folder), *PREPARE)
         with contextlib.closing(sqlite3.connect(Path(folder, SQLITE))) as database:
             database.execute("UPDATE auth_user SET password = ?", [_cheap_hash()])
             database.commit()
-        return Path(folder, SQLITE).read_bytes()
+        shutil.move(Path(folder, SQLITE), file)
 
 
 @contextlib.contextmanager

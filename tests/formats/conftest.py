@@ -21,7 +21,8 @@ def made(tmp_path_factory):
     @cache
     def make(kind: str) -> bytes:
         convert_it = partial(convert, kind)
-        return once.made(tmp_path_factory, f"qemu-{kind}", convert_it).read_bytes()
+        folder = once.common_folder(tmp_path_factory)
+        return once.made(folder, f"qemu-{kind}", convert_it).read_bytes()
 
     return make
 
