@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from images.admin import formatting
 from images.lifecycle.family_members import version_of
 from images.models import Image, ImageLocation, LocationStatus, Member, Status
 
 Fact = tuple[str, Any]  # label and value
+
+# What Image.verified_by means.
+VERIFIED_BY: Final = {
+    "repr-digest": gettext_lazy("a digest stated with the upload"),
+    "import": gettext_lazy("a digest stated for the import"),
+    "owner": gettext_lazy("a digest in the image's properties"),
+    "signature": gettext_lazy("the image's signature"),
+    "checksum": gettext_lazy("an MD5 stated with the upload"),
+}
 
 
 def head(
@@ -143,5 +152,7 @@ def _further_digests(image: Image) -> list[Fact]:
         further.append((label % {"algorithm": algorithm}, digest))
     if not image.verified_by:
         return further
+    # A newer release can have stored a word that is unknown to this one.
+    statement = VERIFIED_BY.get(image.verified_by, image.verified_by)
     ago = formatting.ago(image.verified_at)
-    return [*further, (_("Verified by"), format_html("{}, {}", image.verified_by, ago))]
+    return [*further, (_("Verified by"), format_html("{}, {}", statement, ago))]

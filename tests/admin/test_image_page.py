@@ -553,4 +553,4 @@ def test_an_image_tells_which_digest_was_expected_of_it(
 
     assert "ab" * 32 in text
     assert "cd" * 32 in text
-    assert "import, <time" in text
+    assert "a digest stated for the import, <time" in text

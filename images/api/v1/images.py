@@ -18,7 +18,7 @@ from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.api.v1.views import V1ViewSet
 from images.http import preconditions, public_url, responses, streaming
-from images.http.views import IMAGE_UUID, get_caller
+from images.http.views import IMAGE_UUID, get_caller, get_reason
 from images.models import READABLE_STATUSES, Status
 from images.models.rows import Row
 
@@ -114,7 +114,7 @@ class ImageViewSet(V1ViewSet):
         preconditions.has_current(request._request, row["checksum"])
         if row["status"] == Status.PENDING_DELETE:
             raise errors.Forbidden("Forbidden to delete a pending_delete image.")
-        lifecycle.delete(image_id, caller)
+        lifecycle.delete(image_id, caller, get_reason(request))
         return responses.nothing(200)
 
 

@@ -16,6 +16,7 @@ from images.http.openapi import (
     NUMBER,
     NUMBER_OR_NULL,
     OBJECT,
+    REASON,
     TEXT,
     TEXT_OR_NULL,
     UUID,
@@ -94,7 +95,10 @@ def _image() -> Document:
                 body=BYTES,
             ),
             "delete": operation(
-                ImageViewSet.destroy, {200: empty()}, (409, 412), parameters=one
+                ImageViewSet.destroy,
+                {200: empty()},
+                (409, 412),
+                parameters=[*one, REASON],
             ),
         }
     }

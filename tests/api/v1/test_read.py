@@ -190,6 +190,14 @@ def test_an_image_is_deleted(api: Any, make_image: Any) -> None:
     assert Image.objects.get().events.last().interface == "v1"
 
 
+def test_the_reason_of_a_deletion_is_in_the_history(api: Any, make_image: Any) -> None:
+    image = make_image("active")
+
+    api.member.delete(path(image), headers={"X-Reason": "end of life"})
+
+    assert Image.objects.get().events.last().reason == "end of life"
+
+
 def test_what_cannot_be_deleted(api: Any, make_image: Any) -> None:
     trashed, gone = make_image("pending_delete"), make_image("deleted")
     protected = make_image(protected=True)
