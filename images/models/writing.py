@@ -6,13 +6,16 @@ Django compiles a statement for each ``save``, which takes longer than to execut
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
-from django.db.models import Field, Model
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, Field, Model, TextField
 from django.db.models.expressions import DatabaseDefault
+
+TEXT = (CharField, TextField)
 
 
 def insert(row: Model) -> None:
@@ -20,46 +23,53 @@ def insert(row: Model) -> None:
 
     Raises IntegrityError if the row violates a constraint.
     """
-    fields = [
-        field for field in row._meta.local_concrete_fields if _is_given(row, field)
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _insert(type(row), tuple(fields)), _values(row, fields, add=True)
-        )
+    meta, database = row._meta, connections[DEFAULT_DB_ALIAS]
+    given = {}  # column -> value
+    for field in meta.local_concrete_fields:
+        value = field.pre_save(row, True)
+        is_assigned = field.primary_key and value is None
+        if not (is_assigned or isinstance(value, DatabaseDefault)):
+            given[field.column] = _prepared(field, value, database)
+    _execute(_insert(meta.db_table, tuple(given)), list(given.values()))
     row._state.adding = False
-    row._state.db = connection.alias
+    row._state.db = DEFAULT_DB_ALIAS
 
 
 def update(row: Model, names: Iterable[str]) -> None:
     """Write the named fields of a row that exists: this transaction has locked it."""
-    fields: list[Field[Any, Any]] = [row._meta.get_field(name) for name in names]  # type: ignore[misc]
-    with connection.cursor() as cursor:
-        values = [*_values(row, fields, add=False), row.pk]
-        cursor.execute(_update(type(row), tuple(fields)), values)
+    meta, database = row._meta, connections[DEFAULT_DB_ALIAS]
+    written = {}  # column -> value
+    for name in names:
+        field: Field[Any, Any] = meta.get_field(name)  # type: ignore[assignment]
+        value = field.pre_save(row, False)
+        written[field.column] = _prepared(field, value, database)
+    sql = _update(meta.db_table, tuple(written), meta.pk.column)
+    _execute(sql, [*written.values(), row.pk])
 
 
-def _is_given(row: Model, field: Field[Any, Any]) -> bool:
-    value = getattr(row, field.attname)
-    is_assigned = field.primary_key and value is None
-    return not (is_assigned or isinstance(value, DatabaseDefault))
+def _prepared(field: Field[Any, Any], value: Any, database: BaseDatabaseWrapper) -> Any:
+    """Return a value as the statement needs it.
+
+    Text and NULL are written as they are, which Django only finds out after several calls.
+    """
+    if value is None or (isinstance(value, str) and isinstance(field, TEXT)):
+        return value
+    return field.get_db_prep_save(value, database)
 
 
-def _values(row: Model, fields: Sequence[Field[Any, Any]], *, add: bool) -> list[Any]:
-    return [
-        field.get_db_prep_save(field.pre_save(row, add), connection) for field in fields
-    ]
+def _execute(sql: str, values: list[Any]) -> None:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(sql, values)
 
 
 @lru_cache(maxsize=256)
-def _insert(model: type[Model], fields: tuple[Field[Any, Any], ...]) -> str:
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    marks = ", ".join(["%s"] * len(fields))
-    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES ({marks})'
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{column}"' for column in columns)
+    marks = ", ".join(["%s"] * len(columns))
+    return f'INSERT INTO "{table}" ({names}) VALUES ({marks})'
 
 
 @lru_cache(maxsize=256)
-def _update(model: type[Model], fields: tuple[Field[Any, Any], ...]) -> str:
-    assignments = ", ".join(f'"{field.column}" = %s' for field in fields)
-    key = model._meta.pk.column
-    return f'UPDATE "{model._meta.db_table}" SET {assignments} WHERE "{key}" = %s'
+def _update(table: str, columns: tuple[str, ...], key: str) -> str:
+    assignments = ", ".join(f'"{column}" = %s' for column in columns)
+    return f'UPDATE "{table}" SET {assignments} WHERE "{key}" = %s'
