@@ -409,8 +409,17 @@ def refused(action: str) -> errors.Forbidden:
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """Return the values of an image to be created, in the form in which rules check them."""
-    return rows.row_of(Image(**fields, properties=properties, tags=tags))
+    """Return the values of an image to be created, in the form in which rules check them.
+
+    Its times have no meaning, nor has its id unless ``fields`` has one.
+    """
+    return {**_new_row(), **fields, "properties": properties, "tags": tags}
+
+
+@cache
+def _new_row() -> Target:
+    # Made once, because an instance takes longer than all checks of its values.
+    return rows.row_of(Image())
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
