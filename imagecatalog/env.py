@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -487,7 +488,8 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
 
     ``default`` is the URL if the variable is unset. Raises ImproperlyConfigured unless it is a URL
     of a PostgreSQL database, or of a SQLite file with an absolute path: a relative path is another
-    file in each working directory.
+    file in each working directory. A PostgreSQL database can be on one of several hosts, which the
+    URL separates with commas.
     """
     value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
@@ -495,7 +497,7 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."
         )
     try:
-        config: dict[str, Any] = {**dj_database_url.parse(value)}
+        config = _parsed(value)
     except ValueError:
         raise ImproperlyConfigured(
             f"{name} is not a valid URL. Percent-encode characters such as '#', '/' and '@' in "
@@ -508,6 +510,24 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
             f"{name} names no database. It must be like 'postgresql://user@host/database'."
         )
     return config
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    """Return a database for Django's setting DATABASES. Raises ValueError if the URL is invalid.
+
+    dj_database_url knows no URL in which several hosts have ports, as libpq does.
+    """
+    scheme, _, rest = url.partition("://")
+    address, slash, path = rest.partition("/")
+    user, at, hosts = address.rpartition("@")
+    if "," not in hosts:
+        return {**dj_database_url.parse(url)}
+    each = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    return {
+        **dj_database_url.parse(f"{scheme}://{user}{at}host{slash}{path}"),
+        "HOST": ",".join(one.hostname or "" for one in each),
+        "PORT": ",".join(str(one.port or "") for one in each),
+    }
 
 
 def _refuse_relative(name: str, path: str) -> None:

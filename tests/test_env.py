@@ -204,6 +204,39 @@ def test_a_database_is_named_by_its_url(
 
 
 @pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("one:5432,two:5433", "one,two", "5432,5433"),
+        ("one,two:5433", "one,two", ",5433"),
+        ("one,two", "one,two", ","),
+        ("[::1]:5432,192.0.2.1", "::1,192.0.2.1", "5432,"),
+    ],
+)
+def test_a_database_can_be_on_one_of_several_hosts(
+    hosts: str, host: str, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = "target_session_attrs=read-write"
+    monkeypatch.setenv(NAME, f"postgresql://me:s%40%2Cfe@{hosts}/catalogue?{options}")
+
+    found = env.database(NAME, "", help="")
+
+    assert (found["HOST"], found["PORT"]) == (host, port)
+    assert (found["USER"], found["PASSWORD"]) == ("me", "s@,fe")
+    assert found["NAME"] == "catalogue"
+    assert found["OPTIONS"] == {"target_session_attrs": "read-write"}
+
+
+@pytest.mark.parametrize("hosts", ["one:x,two", "one:5432,two:99999", "one,[::1"])
+def test_a_port_of_a_database_is_a_number(
+    hosts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, f"postgresql://me@{hosts}/catalogue")
+
+    with pytest.raises(ImproperlyConfigured, match="not a valid URL"):
+        env.database(NAME, "", help="")
+
+
+@pytest.mark.parametrize(
     ("value", "size"),
     [("", None), ("0", 0), ("70", 70), ("2KB", 2048), ("3 gb", 3 << 30)],
 )
