@@ -26,7 +26,7 @@ EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast test-long lint dist sbom audit release bench growth crash attack fuzz conformance interop container docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast test-long lint dist sbom audit release bench growth crash attack cluster fuzz conformance interop container docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -36,7 +36,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The checks use their own data folder, so that they never touch a folder with real images.
-lint test test-all test-postgres test-fast test-long bench growth crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast test-long bench growth crash cluster fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going test-postgres test-all
@@ -90,6 +90,9 @@ crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash
 
 attack: $(VENV)/tests ## Attack a running service, and compare what others notice with limits; options: make attack ARGS=--help
 	@$(PY) -m tests.attack $(ARGS)
+
+cluster: $(VENV)/tests ## Run two services behind HAProxy, kill one, and fail the database over; options: make cluster ARGS=--help
+	@$(PY) -m tests.cluster $(ARGS)
 
 fuzz: $(VENV)/tests ## Send many unusual requests to the running service; options: make fuzz EXAMPLES=60
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py tests/test_state_machine.py

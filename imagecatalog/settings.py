@@ -811,7 +811,8 @@ DATABASES = {
         f"sqlite:///{quote(str(IMAGECATALOG_DATA_DIR))}/catalogue.sqlite3",
         shown="SQLite in `DATA_DIR`",
         help="URL of the database, such as `postgresql://user@host/database`, or "
-        "`sqlite:////srv/catalogue.sqlite3` (four slashes: the path is absolute).",
+        "`sqlite:////srv/catalogue.sqlite3` (four slashes: the path is absolute). It can name "
+        "[several hosts](scale-out.md#failover-of-the-database) of PostgreSQL.",
     )
 }
 if password := env.text(

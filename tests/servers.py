@@ -183,7 +183,7 @@ def nanio(folder: Path) -> Iterator[S3]:
     with running(command, os.environ | keys, folder / "nanio.log") as process:
         endpoint = f"http://127.0.0.1:{port}"
         log = folder / "nanio.log"
-        wait_until(lambda: _status(endpoint), "nanio", process=process, log=log)
+        wait_until(lambda: status(endpoint), "nanio", process=process, log=log)
         yield S3(endpoint, bucket.name, env, bucket)
 
 
@@ -216,7 +216,7 @@ def postgres(syncs: bool = False, kept: Path | None = None) -> Iterator[str]:
         ]
         url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
         with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
-            wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
+            wait_until(lambda: connects(url), "PostgreSQL", process=process, log=log)
             yield url
 
 
@@ -234,9 +234,7 @@ class StoppablePostgres:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        folder = Path(unquote(urlsplit(url).netloc.partition("@")[2]))
-        pid_file = folder / "data" / "postmaster.pid"
-        self._process = psutil.Process(int(pid_file.read_text().split()[0]))
+        self._process = postmaster(url)
         self._command = self._process.cmdline()
         self._user = self._process.uids().real
 
@@ -249,7 +247,14 @@ class StoppablePostgres:
         command = dying_with_us(self._command, signal.SIGINT, self._user)
         log = subprocess.DEVNULL
         self._process = psutil.Popen(command, cwd="/", stdout=log, stderr=log)
-        wait_until(lambda: _connects(self.url), "PostgreSQL, again")
+        wait_until(lambda: connects(self.url), "PostgreSQL, again")
+
+
+def postmaster(url: str) -> psutil.Process:
+    """The first process of a PostgreSQL that ``postgres`` started with data of its own."""
+    folder = Path(unquote(urlsplit(url).netloc.partition("@")[2]))
+    pid_file = folder / "data" / "postmaster.pid"
+    return psutil.Process(int(pid_file.read_text().split()[0]))
 
 
 def background_worker(service: Service) -> psutil.Process | None:
@@ -488,7 +493,7 @@ def catalogue(
     start = running(command, full, log, seconds=60, root=root, sockets=sockets)
     with start as process:
         url = f"{scheme}://{address}"
-        wait_until(lambda: _status(url), "serve", 60, process, log)
+        wait_until(lambda: status(url), "serve", 60, process, log)
         yield Service(url, process, log, data_dir, full)
     clean = process.returncode in (0, -signal.SIGKILL)
     assert clean, f"serve ended with {process.returncode}:\n{_tail(log)}"
@@ -510,7 +515,7 @@ def nginx(folder: Path, *services: str, without: Sequence[str] = ()) -> Iterator
     command += ["-g", "daemon off; pid nginx.pid;"]
     with running(command, os.environ, log) as process:
         url = f"http://{address}"
-        wait_until(lambda: _status(url), "nginx", process=process, log=log)
+        wait_until(lambda: status(url), "nginx", process=process, log=log)
         yield url
 
 
@@ -594,10 +599,10 @@ def _tail(log: Path) -> str:
     return log.read_text(errors="replace")[-8000:]
 
 
-def _status(url: str) -> int:
+def status(url: str, seconds: float = 5) -> int:
     """The status code of a GET, whatever it is; 0 when nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5, context=ANY_SERVER) as answer:
+        with urllib.request.urlopen(url, timeout=seconds, context=ANY_SERVER) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         error.close()
@@ -606,7 +611,8 @@ def _status(url: str) -> int:
         return 0
 
 
-def _connects(url: str) -> bool:
+def connects(url: str) -> bool:
+    """Whether the database of the URL accepts a connection."""
     try:
         psycopg.connect(url).close()
     except psycopg.OperationalError:

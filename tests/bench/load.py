@@ -10,6 +10,7 @@ import multiprocessing
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
@@ -104,10 +105,10 @@ class Line:
         return -1
 
 
-def drive(endpoint: Endpoint, request: bytes, lines: int, seconds: float) -> Rate:
-    """Keep ``lines`` connections busy for ``seconds``, in this process."""
+def drive(endpoint: Endpoint, requests: Sequence[bytes], seconds: float) -> Rate:
+    """Keep a connection for each request busy for ``seconds``, in this process."""
     selector = selectors.DefaultSelector()
-    all_lines = [Line(endpoint, request, selector) for _ in range(lines)]
+    all_lines = [Line(endpoint, request, selector) for request in requests]
     begin, cpu, count = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - begin < seconds:
         ready = selector.select(TIMEOUT)
@@ -126,8 +127,7 @@ def drive(endpoint: Endpoint, request: bytes, lines: int, seconds: float) -> Rat
 
 def client(
     endpoint: Endpoint,
-    request: bytes,
-    lines: int,
+    requests: Sequence[bytes],
     seconds: float,
     start: Barrier,
     results: Queue[Rate | str],
@@ -135,7 +135,7 @@ def client(
     """A client process: wait for the others, drive, report a rate or what went wrong."""
     start.wait(60)
     try:
-        results.put(drive(endpoint, request, lines, seconds))
+        results.put(drive(endpoint, requests, seconds))
     except (BenchError, OSError) as error:
         results.put(str(error))
 
@@ -150,11 +150,22 @@ def throughput(
 ) -> Rate:
     """GET ``path`` from ``connections`` kept-alive connections of several processes."""
     request = endpoint.request("GET", path, keep_alive=True)
+    return rate(endpoint, [request] * connections, processes, seconds)
+
+
+def rate(
+    endpoint: Endpoint, requests: Sequence[bytes], processes: int, seconds: float
+) -> Rate:
+    """Repeat each request on a connection of its own, from several processes. The answers are 200."""
     start = SPAWN.Barrier(processes)
     results: Queue[Rate | str] = SPAWN.Queue()
-    lines = connections // processes
-    arguments = (endpoint, request, lines, seconds, start, results)
-    clients = [SPAWN.Process(target=client, args=arguments) for _ in range(processes)]
+    clients = [
+        SPAWN.Process(
+            target=client,
+            args=(endpoint, requests[index::processes], seconds, start, results),
+        )
+        for index in range(processes)
+    ]
     for process in clients:
         process.start()
     try:

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "install.md: make run": "the next block does the same",
     "install.md: # python3 -m venv": "tests/wire/test_systemd.py",
     "install.md: # systemctl edit": "opens an editor",
-    "operations.md: worker_processes": "tests/wire/test_nginx.py",
+    "operations.md: worker_processes": "tests/wire/test_proxies.py",
     "operations.md: 2026-11-28T22:20:31.123Z INFO": "tests/test_logs.py",
     'operations.md: {"timestamp"': "tests/test_logs.py",
     "operations.md: 2026-11-28T22:20:31.123Z WARNING": "tests/test_logs.py",
@@ -41,6 +41,8 @@ ELSEWHERE = {
     "publishing.md: $ imagecatalog publish_export": "tests/publishing/test_export.py",
     "retention.md: {": "tests/api/catalog/test_retention.py",
     "retention.md: $ imagecatalog image_retention": "tests/commands/test_retention.py",
+    "scale-out.md: $ patronictl": "tests/cluster/patroni.py",
+    "scale-out.md: DATABASE_URL=": "tests/cluster/failover.py",
     "upgrade.md: $ pipx install": "tests/wire/test_reload.py",
     "upgrade.md: upstream": "tests/wire/test_upgrade.py",
 }

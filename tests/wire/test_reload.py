@@ -244,7 +244,7 @@ def test_a_service_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
     ) as process:
         try:
             os.close(theirs)
-            wait_until(lambda: servers._status(f"http://127.0.0.1:{port}"), "serve")
+            wait_until(lambda: servers.status(f"http://127.0.0.1:{port}"), "serve")
             os.close(ours)
 
             assert process.wait(60) == 0

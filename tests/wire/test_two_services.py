@@ -1,27 +1,32 @@
-"""Two services on one database and one object store, of which one dies in a step of an import.
+"""Two services on one database and one object store, of which one dies.
 
-Data is staged at the first service, imported by the second, and read from both. In each step
-the service that works dies as a whole, and a client does the rest at the other one.
-``make crash`` tries every step.
+Data is staged at the first service, imported by the second, and read from both. In each step of
+an import the service that works dies as a whole, and a client does the rest at the other one.
+``make crash`` tries every step. Clients also race through HAProxy while one service dies, as in
+``make cluster``, which takes longer and has more of them.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests import servers
+from tests.cluster import haproxy, races
+from tests.cluster.answers import judged
 from tests.crash.judge import Judge
 from tests.servers import Service
 from tests.wire.api import OCTETS, Api
 from tests.wire.evidence import Evidence
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two services")]
 
 DATA = os.urandom((9 << 20) + 7)  # more than one part of an upload to S3
 MIB = 1 << 20
@@ -48,16 +53,18 @@ class Pair:
     """Two services with a data folder each."""
 
     def __init__(self, folder: Path, env: dict[str, str], stack: ExitStack) -> None:
-        self._env, self._stack = env, stack
+        self._env, self.stack = env, stack
         self._folders = [folder / name for name in ("first", "second")]
         for one in self._folders:
             one.mkdir()
         self.notes = {index: one / "die-at" for index, one in enumerate(self._folders)}
+        self._ports = [servers.free_port() for _ in self._folders]
         self.services = [self._start(index) for index in range(2)]
 
     def _start(self, index: int) -> Service:
         env = self._env | {"IMAGECATALOG_CRASH_FILE": str(self.notes[index])}
-        return self._stack.enter_context(servers.catalogue(self._folders[index], env))
+        started = servers.catalogue(self._folders[index], env, port=self._ports[index])
+        return self.stack.enter_context(started)
 
     def revive(self) -> None:
         """Start again what was killed."""
@@ -81,6 +88,8 @@ def running(
         "IMAGECATALOG_STORES": ",".join(stores),
         "IMAGECATALOG_SECRET_KEY": "the same on both machines, and long enough for both",
         "IMAGECATALOG_DELAYED_DELETE": "off",
+        "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
+        "IMAGECATALOG_IMAGE_CHANGE_RATE": "0",  # all clients change one image
     }
     with ExitStack() as stack:
         yield Pair(tmp_path_factory.mktemp("two"), env, stack)
@@ -202,3 +211,35 @@ def test_a_download_goes_on_at_the_other_service(
     assert rest.status_code == 206
     assert begun + rest.content == DATA
     assert_is_whole(pair, image_id, judge, s3_server)
+
+
+def test_races_through_haproxy_lose_nothing_when_one_service_dies(
+    pair: Pair, judge: Judge, tmp_path: Path
+) -> None:
+    urls = [service.url for service in pair.services]
+    try:
+        balanced = pair.stack.enter_context(haproxy.before_services(tmp_path, urls))
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+    front = replace(pair.services[0], url=balanced[0])
+    every = [
+        races.Ids(front),
+        races.Patches(front),
+        races.Uploads(pair.services),
+        races.Promotions(front),
+    ]
+    count, work = races.runner(every)
+
+    with servers.in_threads(count, work):
+        time.sleep(2)
+        pair.services[1].kill()
+        time.sleep(2)
+    pair.revive()
+
+    assert [wrong for race in every for wrong in race.wrongs()] == []
+    figures = [figure for race in every for figure in judged("", race.answers)]
+    assert [figure for figure in figures if not figure.kept] == []
+    done = [sum(it.status < 300 for it in race.answers) for race in every]
+    assert min(done) > 20, done
+    assert judge.settle(30) == []
+    assert judge.check() == []

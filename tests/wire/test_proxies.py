@@ -1,10 +1,11 @@
-"""The service behind nginx, which is configured by the block in docs/operations.md."""
+"""The service behind proxies: nginx as in docs/operations.md, and HAProxy as in deploy/haproxy."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,34 +14,53 @@ from uuid import uuid4
 import pytest
 
 from tests import servers
+from tests.cluster import haproxy
 from tests.servers import Service
 from tests.wire.api import Api, ApiV1, connect, head, upload_head
 
 MIB = 1 << 20
 DATA = bytes(range(256)) * (4 * MIB // 256)
 
+pytestmark = pytest.mark.xdist_group("proxies")
+
 
 @pytest.fixture(scope="module")
-def behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with an access log; its URL is that of the proxy."""
-    folder = tmp_path_factory.mktemp("nginx")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with an access log."""
     env = {
         "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
         "IMAGECATALOG_ACCESS_LOG": "on",
     }
+    folder = tmp_path_factory.mktemp("proxied")
     with servers.catalogue(folder, env, workers=1) as service:
-        try:
-            with servers.nginx(folder, service.url) as url:
-                yield replace(
-                    service, url=url, env=service.env | {"SERVICE": service.url}
-                )
-        except servers.Missing as missing:
-            pytest.skip(str(missing))
+        yield service
+
+
+@contextmanager
+def haproxy_of(folder: Path, url: str) -> Iterator[str]:
+    with haproxy.before_services(folder, [url]) as (balanced, _):
+        yield balanced
+
+
+@pytest.fixture(
+    scope="module", params=[servers.nginx, haproxy_of], ids=["nginx", "haproxy"]
+)
+def proxied(
+    direct: Service,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Service]:
+    """The service with the URL of a proxy."""
+    try:
+        with request.param(tmp_path_factory.mktemp("proxy"), direct.url) as url:
+            yield replace(direct, url=url)
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture
-def api(behind_nginx: Service) -> Iterator[Api]:
-    with Api(behind_nginx) as session:
+def api(proxied: Service) -> Iterator[Api]:
+    with Api(proxied) as session:
         yield session
 
 
@@ -56,11 +76,11 @@ def test_data_goes_up_in_chunks_and_comes_down_whole(api: Api) -> None:
 
 
 def test_an_upload_reaches_the_service_while_it_is_sent(
-    behind_nginx: Service, api: Api
+    proxied: Service, api: Api
 ) -> None:
     image_id = api.new()
-    with connect(behind_nginx) as sock:
-        sock.sendall(upload_head(behind_nginx, image_id, "Content-Length: 2"))
+    with connect(proxied) as sock:
+        sock.sendall(upload_head(proxied, image_id, "Content-Length: 2"))
         sock.sendall(b"x")
 
         def saving() -> bool:
@@ -77,9 +97,9 @@ def test_a_filter_by_a_thousand_ids_fits_into_the_request_line(api: Api) -> None
     assert [image["id"] for image in answer.json()["images"]] == ids[:1]
 
 
-def test_the_many_headers_of_api_v1_pass_both_ways(behind_nginx: Service) -> None:
+def test_the_many_headers_of_api_v1_pass_both_ways(proxied: Service) -> None:
     properties = {f"property-p_{number}": "x" * 800 for number in range(60)}
-    with ApiV1(behind_nginx) as v1:
+    with ApiV1(proxied) as v1:
         created = v1.register(**properties).json()["image"]["id"]
 
         shown = v1.head(f"images/{created}").headers
@@ -88,16 +108,16 @@ def test_the_many_headers_of_api_v1_pass_both_ways(behind_nginx: Service) -> Non
 
 
 def test_the_client_is_known_by_its_own_address_and_cannot_state_another(
-    behind_nginx: Service,
+    proxied: Service,
 ) -> None:
     forged = head(
-        behind_nginx,
+        proxied,
         "GET",
         "/v2/images?name=forged",
         "X-Forwarded-For: 192.0.2.1",
         "Connection: close",
     )
-    proxy = urlsplit(behind_nginx.url)
+    proxy = urlsplit(proxied.url)
     with socket.socket() as sock:
         sock.bind(("127.0.1.7", 0))
         sock.connect((proxy.hostname, proxy.port))
@@ -106,7 +126,7 @@ def test_the_client_is_known_by_its_own_address_and_cannot_state_another(
             pass
 
     def logged() -> list[str]:
-        lines = behind_nginx.log.read_text().splitlines()
+        lines = proxied.log.read_text().splitlines()
         return [line for line in lines if "name=forged" in line]
 
     servers.wait_until(logged, "the line of the access log")
@@ -120,8 +140,8 @@ def examined(service: Service, url: str) -> list[dict[str, str]]:
     return [it for it in map(json.loads, lines) if it["check"] == "proxies"]
 
 
-def test_the_doctor_finds_nothing_wrong_with_it(behind_nginx: Service) -> None:
-    (found,) = examined(behind_nginx, behind_nginx.url)
+def test_the_doctor_finds_nothing_wrong_with_it(proxied: Service) -> None:
+    (found,) = examined(proxied, proxied.url)
 
     assert (found["status"], "unchanged" in found["text"]) == ("ok", True)
 
@@ -156,12 +176,11 @@ def test_the_doctor_finds_nothing_wrong_with_it(behind_nginx: Service) -> None:
 def test_the_doctor_names_the_directives_that_a_proxy_lacks(
     without: tuple[str, ...],
     advised: list[str],
-    behind_nginx: Service,
+    direct: Service,
     tmp_path: Path,
 ) -> None:
-    port = behind_nginx.env["SERVICE"]
-    with servers.nginx(tmp_path, port, without=without) as url:
-        found = examined(behind_nginx, url)
+    with servers.nginx(tmp_path, direct.url, without=without) as url:
+        found = examined(direct, url)
 
     given = " ".join(it["advice"] for it in found)
     assert [it for it in advised if it not in given] == []

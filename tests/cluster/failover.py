@@ -1,0 +1,187 @@
+"""The primary of the database is killed, hangs, or is switched over, while clients go on."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests import servers
+from tests.attack.figures import Figure
+from tests.cluster import dying, haproxy, patroni
+from tests.cluster.answers import Answers, judged, probing
+from tests.cluster.patroni import Cluster
+from tests.cluster.races import SlowUploads, runner
+from tests.servers import Service
+
+LEASE = 40  # s: transfers survive while the database has no primary
+SETTINGS = {
+    "IMAGECATALOG_LEASE_SECONDS": str(LEASE),
+    "IMAGECATALOG_UPLOAD_EXPIRY": "60",
+    # Only a judge can follow what is scrubbed.
+    "IMAGECATALOG_SCRUB_TIME": "86400",
+}
+ELECTION = (
+    40  # s after which there must be a new primary: `ttl`, two rounds and the checks
+)
+RETURN = 10  # s after a new primary in which everything works again
+BEFORE = 5.0  # s of load before each event, and after it
+
+
+def through_haproxy(folder: Path, dice: random.Random, seconds: float) -> list[Figure]:
+    """The services know one address, that of HAProxy in front of the database."""
+    with patroni.cluster() as cluster:
+        addresses = [(node.port, node.api_port) for node in cluster.nodes]
+        with haproxy.before_databases(folder, addresses) as port:
+            return _measure(folder, dice, cluster, f"127.0.0.1:{port}", seconds)
+
+
+def by_hosts(folder: Path, dice: random.Random, seconds: float) -> list[Figure]:
+    """The services know all nodes, and look for the one that takes changes."""
+    with patroni.cluster() as cluster:
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
+        return _measure(folder, dice, cluster, hosts, seconds)
+
+
+def _measure(
+    folder: Path, dice: random.Random, cluster: Cluster, hosts: str, seconds: float
+) -> list[Figure]:
+    user = f"postgres:{patroni.PASSWORD}"
+    server = f"postgresql://{user}@{hosts}/postgres?target_session_attrs=read-write"
+    servers.wait_until(lambda: servers.connects(server), "the way to the primary")
+    database = servers.prepared_database(server)
+    with dying.stage(folder, database, dice, SETTINGS) as it:
+        every, owners = [*it.races(), SlowUploads(it.machines.front)], it.clients()
+        count, work = runner(every)
+        figures = []
+        with servers.in_threads(count, work), owners.working(it.machines.front):
+            workers = _workers(it.machines.services)
+            for name, event in EVENTS.items():
+                figures += _tried(
+                    name, event, cluster, it.machines.front, it.machines.services
+                )
+            time.sleep(seconds / 4)
+            lost = workers ^ _workers(it.machines.services)
+        figures.append(Figure("background workers that ended", len(lost), 0))
+        return figures + dying.found(it, every, owners, folder, LEASE)
+
+
+def _workers(services: Sequence[Service]) -> set[int]:
+    found = map(servers.background_worker, services)
+    return {process.pid for process in found if process}
+
+
+# Events: each yields when the former primary is gone, and returns it to the cluster afterwards.
+
+
+@contextmanager
+def killed(cluster: Cluster) -> Iterator[None]:
+    node = cluster.primary
+    assert node
+    node.kill()
+    yield
+    cluster.revive(node)
+
+
+@contextmanager
+def hanging(cluster: Cluster) -> Iterator[None]:
+    node = cluster.primary
+    assert node
+    with ExitStack() as stack:
+        for process in node.processes():
+            stack.enter_context(servers.frozen(process))
+        yield
+    servers.wait_until(cluster.is_whole, "the node that hung", 120)
+
+
+@contextmanager
+def switched(cluster: Cluster) -> Iterator[None]:
+    cluster.switch_over()
+    yield
+    servers.wait_until(cluster.is_whole, "the former primary", 120)
+
+
+Event = Callable[[Cluster], Any]
+EVENTS: dict[str, Event] = {"kill -9": killed, "hang": hanging, "switchover": switched}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a service was ready at a time (monotonic seconds)."""
+
+    at: float
+    ready: bool
+
+
+def _tried(
+    name: str,
+    event: Event,
+    cluster: Cluster,
+    front: Service,
+    services: Sequence[Service],
+) -> list[Figure]:
+    former = cluster.primary
+    with probing(front) as answers, _readiness(services) as probes:
+        time.sleep(BEFORE)
+        began = time.monotonic()
+        with event(cluster):
+            servers.wait_until(
+                lambda: cluster.primary not in (None, former), "a new primary", 90
+            )
+            elected = time.monotonic()
+            time.sleep(RETURN + BEFORE)
+            probed = list(probes)  # until the former primary is back
+    return [
+        Figure(f"{name}: seconds until a new primary", elected - began, ELECTION, "s"),
+        *_returned(name, answers, began, elected),
+        *_noticed(name, probed, began, elected),
+        *judged(f"{name}, probes", Answers([*answers[200], *answers[201]])),
+    ]
+
+
+def _returned(
+    name: str, answers: dict[int, Answers], began: float, elected: float
+) -> Iterator[Figure]:
+    for status, what in ((200, "list"), (201, "creation")):
+        first = answers[status].first(status, elected)
+        failed = [it.at for it in answers[status] if it.status != status]
+        note = answers[status].counts()
+        title = f"{name}: {what}"
+        yield Figure(
+            f"{title} after the new primary", first - elected, RETURN, "s", note=note
+        )
+        last = max(failed, default=began)
+        yield Figure(f"{title}, last failure", last - elected, RETURN, "s")
+
+
+def _noticed(
+    name: str, probes: list[Probe], began: float, elected: float
+) -> Iterator[Figure]:
+    unready = [it.at for it in probes if not it.ready and it.at > began]
+    first, last = min(unready, default=float("nan")), max(unready, default=elected)
+    note = f"not ready {first - began:.1f} s after the event"
+    yield Figure(
+        f"{name}: ready after the new primary", last - elected, RETURN, "s", note=note
+    )
+
+
+@contextmanager
+def _readiness(services: Sequence[Service]) -> Iterator[list[Probe]]:
+    """What ``/readyz`` of each service says, five times a second."""
+    probes: list[Probe] = []
+
+    def look(number: int, stop: threading.Event) -> None:
+        url = f"{services[number].url}/readyz"
+        while not stop.wait(0.2):
+            code = requests.get(url, timeout=10).status_code
+            probes.append(Probe(time.monotonic(), code == 200))
+
+    with servers.in_threads(len(services), look):
+        yield probes
