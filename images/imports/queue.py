@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
+from django.db import Error
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from images import db, errors, logs
+from images import db, errors, logs, outages
 from images.access import Caller, operator
 from images.duty import Waiting
 from images.imports import methods, plugins, published_digests
@@ -21,7 +24,10 @@ from images.models import (
     TransferStatus,
 )
 from images.transfers import leases
+from images.transfers.workers import this_worker
 from images.transitions import follow, locked
+
+RETRY_SECONDS: Final = 1.0  # between two attempts to reach the database
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
@@ -49,11 +55,48 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
     image's status has changed meanwhile. On failure the image gets the transfer's
     ``status_on_failure``; a pinned image is queued instead of killed, because the same bytes
     can still be uploaded. When ``stopping()`` becomes True, the transfer is queued again for
-    the next worker. Raises every error that prevents the transfer.
+    the next worker; after an outage of the database, as soon as the database answers. Raises every
+    error that prevents the transfer.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)
     logs.bind(actor.log_context)
+    try:
+        return _carried_out(transfer, actor, stopping)
+    except Error as error:
+        if outages.is_outage(error):
+            _queue_again(transfer, error, actor, stopping)
+        raise
+
+
+def _queue_again(
+    transfer: Transfer, outage: Error, actor: Caller, stopping: Callable[[], bool]
+) -> None:
+    """Wait for the database after an outage, and queue the interrupted transfer again.
+
+    Does nothing if this worker does not run the transfer. Stops waiting when ``stopping()`` becomes
+    True: then the transfer ends with its lease.
+    """
+    running = Transfer.objects.filter(
+        pk=transfer.pk, status=TransferStatus.RUNNING, worker=this_worker()
+    )
+    while not stopping():
+        try:
+            if running.exists():
+                leases.abort(transfer, outage, actor)
+            return
+        except Error as error:
+            if not outages.is_outage(error):
+                raise
+            outages.record(error)
+        finally:
+            db.release_connection()
+        time.sleep(RETRY_SECONDS)
+
+
+def _carried_out(
+    transfer: Transfer, actor: Caller, stopping: Callable[[], bool]
+) -> bool:
     image = _claim(transfer, actor)
     if image is None:
         return False
@@ -61,8 +104,6 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
 
     def check_running() -> None:
         if stopping():
-            if transfer.status_on_failure == Status.KILLED:
-                transfer.status_on_failure = Status.QUEUED
             raise errors.ServerStopping(
                 "The worker is being stopped. The import is repeated when it is back."
             )

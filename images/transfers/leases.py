@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import errors, stores
+from images import errors, outages, stores
 from images.access import Caller
 from images.events import record
 from images.failpoints import failpoint
@@ -177,11 +177,15 @@ def abort(
 ) -> bool:
     """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    No store is asked. If the error is ServerStopping, an import or fetch by a background worker
-    is queued again, in the same transaction. ``if_unchanged``: abort only if the transfer's
-    heartbeat (for a resumable upload, its deadline) has not changed since ``transfer`` was
-    read. Returns True if the transfer was ended by this call, otherwise False.
+    No store is asked. If the error is ServerStopping or an outage of the database, an import or
+    fetch by a background worker is queued again, in the same transaction. ``if_unchanged``: abort
+    only if the transfer's heartbeat (for a resumable upload, its deadline) has not changed since
+    ``transfer`` was read. Returns True if the transfer was ended by this call, otherwise False.
     """
+    interrupted = isinstance(error, errors.ServerStopping) or outages.is_outage(error)
+    repeated = interrupted and _is_fetched(transfer)
+    if repeated and transfer.status_on_failure == Status.KILLED:
+        transfer.status_on_failure = Status.QUEUED
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     message = (
         str(error)
@@ -192,7 +196,7 @@ def abort(
         running = _end(transfer, TransferStatus.FAILED, code, message, if_unchanged)
         if running:
             _apply_status_on_failure(image, transfer, actor, message)
-            if isinstance(error, errors.ServerStopping):
+            if repeated:
                 _queue_again(image, transfer, actor)
     failpoint("data.ended")
     return running
@@ -238,13 +242,18 @@ def _staged(image: Image) -> QuerySet[Transfer]:
     return Transfer.objects.staging().filter(image=image)
 
 
+def _is_fetched(transfer: Transfer) -> bool:
+    """Return whether a transfer is an import or fetch by a background worker."""
+    return transfer.kind in FETCHED or transfer.task_id is not None
+
+
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Queue a new transfer that repeats ``transfer`` if it is an import or fetch by a worker."""
+    """Queue a new transfer that repeats ``transfer``, unless the image does not wait for it any more."""
     task = tasks.of(transfer)
     waits_in: tuple[str, ...] = (Status.QUEUED, Status.UPLOADING)
     if transfer.keeps_status:
         waits_in = READABLE_STATUSES
-    if not (task or transfer.kind in FETCHED) or image.status not in waits_in:
+    if image.status not in waits_in:
         return
     # On this instance, the interruption and the plugins of an import have changed some values.
     row = Transfer.objects.get(pk=transfer.pk)

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from images import errors, imports, lifecycle, stores, uploads
@@ -27,7 +28,7 @@ from images.models import (
 )
 from images.operations import consistency, manual_transitions
 from images.stores.local import LocalStore
-from images.transfers import reaper
+from images.transfers import leases, reaper
 from images.uploads import chunk_writing
 from tests.copies import waiting_copies, work
 from tests.rows import current, status
@@ -400,6 +401,82 @@ def test_a_stopped_worker_fetches_a_url_again(
 
     assert status(image) == Status.ACTIVE
     assert the_task(image).task_id == task.id
+
+
+def unreachable(*args: Any, **options: Any) -> None:
+    raise OperationalError("the connection is lost")
+
+
+def work_in_vain(stopping: Callable[[], bool] = lambda: False) -> None:
+    with pytest.raises(OperationalError):
+        queue.carry_out(waiting_copies()[0], stopping)
+
+
+def test_an_import_during_an_outage_of_the_database_is_repeated(
+    make: Make, member: Caller, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make()
+    wanted = ImportRequest("web-download", f"{web}/disk.raw")
+    task = imports.request_import(image.pk, wanted, member)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "finish", unreachable)
+        work_in_vain()
+    assert status(image) == Status.IMPORTING
+    work()
+
+    assert status(image) == Status.ACTIVE
+    assert the_task(image).task_id == task.id
+    assert_consistent()
+
+
+def test_staged_data_is_imported_again_after_an_outage_of_the_database(
+    staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports.request_import(staged.pk, DIRECT, member)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "finish", unreachable)
+        work_in_vain()
+    work()
+
+    assert status(staged) == Status.ACTIVE
+    assert_consistent()
+
+
+def test_an_import_is_queued_again_once_an_outage_of_the_database_has_ended(
+    make: Make, member: Caller, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make()
+    wanted = ImportRequest("web-download", f"{web}/disk.raw")
+    imports.request_import(image.pk, wanted, member)
+    abort, outage = leases.abort, iter([unreachable] * 3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "finish", unreachable)
+        patch.setattr(leases, "abort", lambda *args: next(outage, abort)(*args))
+        patch.setattr(queue, "RETRY_SECONDS", 0.01)
+        work_in_vain()
+    assert not next(outage, None)
+    work()
+
+    assert status(image) == Status.ACTIVE
+
+
+def test_a_stopped_worker_does_not_wait_for_the_database(
+    make: Make, member: Caller, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make()
+    wanted = ImportRequest("web-download", f"{web}/disk.raw")
+    imports.request_import(image.pk, wanted, member)
+    monkeypatch.setattr(leases, "finish", unreachable)
+    monkeypatch.setattr(leases, "abort", unreachable)
+    monkeypatch.setattr(queue, "RETRY_SECONDS", 0.01)
+    is_stopping = iter([False] * 9)
+
+    work_in_vain(lambda: next(is_stopping, True))
+
+    assert status(image) == Status.IMPORTING
 
 
 def test_a_url_that_the_filter_refuses_changes_nothing(
