@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def _workers(services: Sequence[Service]) -> set[int]:
 def killed(cluster: Cluster) -> Iterator[None]:
     node = cluster.primary
     assert node
-    node.kill()
+    node.send(signal.SIGKILL)
     yield
     cluster.revive(node)
 
@@ -94,10 +95,11 @@ def killed(cluster: Cluster) -> Iterator[None]:
 def hanging(cluster: Cluster) -> Iterator[None]:
     node = cluster.primary
     assert node
-    with ExitStack() as stack:
-        for process in node.processes():
-            stack.enter_context(servers.frozen(process))
+    node.send(signal.SIGSTOP)
+    try:
         yield
+    finally:
+        node.send(signal.SIGCONT)
     servers.wait_until(cluster.is_whole, "the node that hung", 120)
 
 

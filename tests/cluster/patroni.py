@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import urllib.request
@@ -58,11 +59,11 @@ class Node:
                 found += [process, *_children(process)]
         return found
 
-    def kill(self) -> None:
-        """As the power switch would."""
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to all of them: SIGKILL is what the power switch would do."""
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                process.send_signal(number)
 
     @property
     def _data(self) -> Path:
@@ -179,7 +180,7 @@ class Cluster:
         for node in self.nodes:
             with suppress(AssertionError):
                 node.stack.close()
-            node.kill()
+            node.send(signal.SIGKILL)
 
 
 def _program(name: str) -> str:
