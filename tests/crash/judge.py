@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MOST = 6  # times the seconds in which something has to move
 
 
 class Row(NamedTuple):
@@ -49,7 +50,10 @@ class Judge:
         self._process.communicate(timeout=30)
 
     def settle(self, seconds: float) -> list[list[str]]:
-        """Reap until nothing is under way; what still is after this time: [kind, image, words]."""
+        """Reap until nothing is under way, and return what still is: [kind, image, words].
+
+        Waits until nothing has moved for ``seconds``, and at most six times as long.
+        """
         return self._ask("settle", seconds)
 
     def check(self) -> list[list[str]]:
@@ -116,14 +120,22 @@ def main() -> None:
         return found
 
     def settle(seconds: float) -> list[list[str]]:
-        deadline = time.monotonic() + seconds
+        began = moved = time.monotonic()
+        before = None
         while True:
             reaper.reap()
             uploads.finish_waiting()
-            found = under_way()
-            if not found or time.monotonic() > deadline:
+            found, now = under_way(), time.monotonic()
+            if (state := (found, progress())) != before:
+                before, moved = state, now
+            if not found or now - moved > seconds or now - began > MOST * seconds:
                 return found
             time.sleep(0.1)
+
+    def progress() -> list[tuple[object, ...]]:
+        # On a busy machine a living import can take longer than a dead one needs to be found.
+        living = Transfer.objects.filter(status=TransferStatus.RUNNING).order_by("pk")
+        return list(living.values_list("pk", "heartbeat_at", "bytes_received"))
 
     def check() -> list[list[str]]:
         found = [
