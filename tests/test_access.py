@@ -9,7 +9,7 @@ import pytest
 
 from images import access, errors
 from images.access import RULES, Caller, implied
-from images.models import Image, Member
+from images.models import Image, Member, rows
 
 OWNER, OTHER = "project-a", "project-b"
 
@@ -178,6 +178,17 @@ def test_only_the_member_itself_answers(role: str) -> None:
 def test_a_refusal_says_what_was_refused() -> None:
     with pytest.raises(errors.Forbidden, match="not authorized to complete publicize"):
         access.check(caller("member", OWNER), "publicize_image", {"owner": OWNER})
+
+
+def test_rules_see_what_a_new_image_sets_and_the_defaults_of_the_rest() -> None:
+    first = access.new_image({"name": "a", "min_ram": 512}, {"x": "y"}, ["b"])
+    second = access.new_image({}, {}, [])
+
+    row = rows.row_of(Image(name="a", min_ram=512, properties={"x": "y"}, tags=["b"]))
+    meaningless = {"id", "created_at", "updated_at"}
+    assert {name for name in row if first[name] != row[name]} <= meaningless
+    assert (second["name"], second["min_ram"]) == (None, 0)
+    assert (second["properties"], second["tags"]) == ({}, [])
 
 
 def test_each_role_includes_the_ones_below() -> None:
