@@ -60,8 +60,9 @@ class ApiView(APIView):
             return responses.nothing(200)
         response = super().dispatch(request, *args, **kwargs)
         streaming.release_body(request)
-        # View and request refer to each other: the response would stay until a collection.
-        del self.response
+        # View and request refer to themselves and each other: they would stay until a collection.
+        self.request.parser_context.clear()
+        vars(self).clear()
         return response
 
     def perform_authentication(self, request: Request) -> None:

@@ -38,9 +38,12 @@ def no_collection() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("view", [View.as_view(), ViewSet.as_view({"get": "list"})])
-def test_a_response_that_was_sent_does_not_wait_for_garbage_collection(
+def test_an_answered_request_does_not_wait_for_garbage_collection(
     view: Callable[..., HttpResponse], rf: RequestFactory
 ) -> None:
-    response = weakref.ref(view(rf.get("/")))
+    request = rf.get("/")
+    request_seen, response_seen = weakref.ref(request), weakref.ref(view(request))
+    del request
 
-    assert response() is None
+    assert request_seen() is None
+    assert response_seen() is None
