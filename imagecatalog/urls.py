@@ -18,6 +18,8 @@ V1 = (
 # Minor versions do not change the behaviour.
 MINOR_VERSIONS = "|".join(map(str, versions.minor_versions()))
 urlpatterns = [
+    # First, because most requests are for it, and patterns are tried in their order.
+    re_path(rf"^v2(?:\.(?:{MINOR_VERSIONS}))?/", include("images.api.v2.urls")),
     re_path(r"^versions/?$", versions.versions),
     path("openapi.json", openapi.openapi_json),
     path("docs", api_page, name="api-page"),
@@ -30,7 +32,6 @@ urlpatterns = [
     path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
-    re_path(rf"^v2(?:\.(?:{MINOR_VERSIONS}))?/", include("images.api.v2.urls")),
     re_path(r"^catalog/v1(?=/|$)/?", include("images.api.catalog.urls")),
     re_path(r"^pub(?=/|$)", include("images.api.published.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
@@ -38,7 +39,7 @@ urlpatterns = [
 ]
 if settings.IMAGECATALOG_AUTH == "embedded":
     identity = include("imagecatalog.identity.api.urls")
-    urlpatterns.insert(0, re_path(r"^identity(?=/|$)", identity))
+    urlpatterns.insert(-1, re_path(r"^identity(?=/|$)", identity))
 handler400 = "images.admin.error_pages.bad_request"
 handler403 = "images.admin.error_pages.forbidden"
 handler404 = "images.admin.error_pages.not_found"
