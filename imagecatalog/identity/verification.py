@@ -139,7 +139,6 @@ def verify(
     sign-in log. Raises TooManyAttempts after too many failures.
     """
     method, name = login
-    anywhere = _digest(method, name, secret)
     here = _digest(method, name, secret, origin.network)
     known, change = _verified.get(here), _change
     if known and _is_fresh(known):
@@ -153,6 +152,7 @@ def verify(
         sign_in_log.refused(name, origin, method)
         return None
     is_guess = not _is_no_guess(secret, encoded, known)
+    anywhere = _digest(method, name, secret)
     if encoded and encoded.startswith(GENERATED):
         with sign_in_counts.counting_throttled(method):
             hashed_at = _unless_guess(is_guess, name, origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -42,6 +42,7 @@ def client_of(environ: Mapping[str, Any]) -> str:
     return address
 
 
+@lru_cache(maxsize=1000)
 def network_of(address: str) -> str:
     """Return the network that counts as one client: the address, or the /64 network of an IPv6 address.
 
