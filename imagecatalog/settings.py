@@ -1017,6 +1017,8 @@ LOGGING = {
         "django.request": {"level": "ERROR", "filters": ["failures_only"]},
         "django.security.DisallowedRedirect": {"level": "CRITICAL"},
         "gunicorn.access": {"level": "INFO"},  # IMAGECATALOG_ACCESS_LOG switches it
+        # Its warnings are of errors that follow another one, of which outages.py has a line.
+        "psycopg": {"level": "ERROR"},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
         # It reports the options of its sign-in plugin as unknown, and then uses them.
         "keystonemiddleware._common.config": {"level": "ERROR"},

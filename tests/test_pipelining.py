@@ -108,3 +108,14 @@ def test_a_statement_that_takes_too_long_does_not_cost_the_connection() -> None:
         execute("SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)")
 
     assert process_of_the_server() == before
+
+
+@pytest.mark.postgres
+def test_a_lost_connection_is_no_second_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(OperationalError):
+        execute("SELECT pg_terminate_backend(pg_backend_pid())", "SELECT 1")
+
+    connection.close()
+    assert caplog.messages == []
