@@ -22,7 +22,7 @@ from tests.cluster.patroni import Cluster
 from tests.cluster.races import SlowUploads, runner
 from tests.servers import Service
 
-LEASE = 40  # s: transfers survive while the database has no primary
+LEASE = 60  # s, the default: transfers survive while the database has no primary
 SETTINGS = {
     "IMAGECATALOG_LEASE_SECONDS": str(LEASE),
     "IMAGECATALOG_UPLOAD_EXPIRY": "60",
