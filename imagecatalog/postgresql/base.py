@@ -11,6 +11,7 @@ from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
 
+from imagecatalog.postgresql import hosts
 from imagecatalog.postgresql.connection import Connection
 from imagecatalog.postgresql.pipeline import Cursor
 from imagecatalog.postgresql.pool import Pool
@@ -61,10 +62,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool.close()
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for ``psycopg.connect``: Django's, without the option ``patience``."""
+        """Return the arguments for ``psycopg.connect``: Django's, without the option ``patience``.
+
+        Of several hosts, the one that answered last is the first.
+        """
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
-        return params | {"cursor_factory": Cursor}
+        return hosts.last_one_first(params) | {"cursor_factory": Cursor}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a new connection, or one of the pool (called by Django)."""
+        connection = super().get_new_connection(conn_params)
+        if self.pool is None:
+            hosts.remember(connection)
+        return connection
 
     @contextmanager
     def planned_for_values(self) -> Iterator[None]:
@@ -147,6 +158,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _connect(self) -> Connection:
         params = self.get_connection_params() | {"autocommit": True}
         connection = Connection.connect(**params)
+        hosts.remember(connection)
         self._configure_connection(connection)  # type: ignore[attr-defined]
         connection.execute(PLANNING)
         patience: float | None = self.settings_dict["OPTIONS"].get("patience")
