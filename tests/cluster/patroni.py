@@ -153,8 +153,9 @@ class Cluster:
 
         That one is known to Patroni too: until then, it could promote another one.
         """
-        primary = self.primary
-        members = primary.cluster() if primary else []
+        primaries = [node for node in self.nodes if node.is_primary()]
+        # A former one that hung takes itself for the primary at first.
+        members = primaries[0].cluster() if len(primaries) == 1 else []
         following = [it for it in members if it["state"] in ("running", "streaming")]
         roles = sorted(it["role"] for it in following)
         return roles == ["leader", "replica", "sync_standby"]
