@@ -1,7 +1,8 @@
-"""The lookup ``holds`` for JSON columns, as in ``tags__holds=[...]`` and ``properties__holds={...}``."""
+"""Lookups for many values: of JSON columns, as in ``tags__holds=[...]``, and among many ids."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,3 +48,28 @@ class Holds(Lookup):
             clauses.append(clause)
             values += [*params, *item]
         return " AND ".join(clauses) or "1 = 1", values
+
+
+class IsAnyOf(Lookup):
+    """A lookup that matches if a column has one of many values, which are one parameter.
+
+    Django's own lookup has a parameter for each value, and PostgreSQL allows 65,535 in a query.
+    """
+
+    lookup_name = "is_any_of"
+    prepare_rhs = False  # Django would make the values one text
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for PostgreSQL, and its parameters."""
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*params, list(self.rhs)]
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        """Return the SQL of the condition for SQLite, and its parameters."""
+        column, params = self.process_lhs(compiler, connection)
+        values = json.dumps(list(self.rhs))
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, values]

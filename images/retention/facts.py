@@ -13,11 +13,13 @@ from uuid import UUID
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
 from images.models import (
+    FamilyVersion,
     Image,
     Member,
     MemberStatus,
     RetentionPolicy,
 )
+from images.models.lookups import IsAnyOf
 from images.retention.decisions import Fact, parse_time
 
 BUILD_DATE: Final = "image_build_date"  # a property of images
@@ -64,7 +66,7 @@ class Holder(NamedTuple):
 
 
 def holders(policy: RetentionPolicy) -> set[Holder]:
-    """Return the families and the projects whose images a policy looks at. One query."""
+    """Return the families and the projects whose images a policy looks at. Two queries."""
     columns = "family_version__family", "owner"
     rows = _images(policy).order_by().values_list(*columns).distinct()
     return {_holder(*row) for row in rows}
@@ -73,7 +75,7 @@ def holders(policy: RetentionPolicy) -> set[Holder]:
 def groups(
     policy: RetentionPolicy, holder: Holder | None = None
 ) -> Iterator[list[Fact]]:
-    """Yield the groups of images that a policy looks at, as facts for its decisions. One query.
+    """Yield the groups of images that a policy looks at, as facts for its decisions. Two queries.
 
     An image of a family is in the group of its family; the others are grouped within their project.
     Only the images of one project or family are in memory at a time. With a ``holder``, only its
@@ -105,7 +107,7 @@ def _held_by(holder: Holder) -> Q:
 
 
 def group_of(policy: RetentionPolicy, image: Image) -> list[Fact]:
-    """Return the group of an image; empty if the policy does not look at the image. Two queries."""
+    """Return the group of an image; empty if the policy does not look at the image. Four queries."""
     row = next(_rows(policy, _images(policy).filter(pk=image.pk)), None)
     if row is None:
         return []
@@ -133,7 +135,11 @@ def _images(policy: RetentionPolicy) -> QuerySet[Image]:
     """
     governing = "family_version__family__retention"
     others = Q(family_version=None) | Q((governing, ""))
-    scope = _scope(policy) & others | Q((governing, policy.name))
+    scope = _scope(policy) & others
+    versions = FamilyVersion.objects.filter(family__retention=policy.name)
+    if ids := list(versions.values_list("image", flat=True)):
+        # With the ids, the database need not look for these images among those of all projects.
+        scope |= Q(IsAnyOf(F("pk"), ids), Q((governing, policy.name)))
     accepted = Member.objects.filter(image=OuterRef("pk"), status=MemberStatus.ACCEPTED)
     clock = FilteredRelation(
         "retention_clocks", condition=Q(retention_clocks__policy=policy.pk)

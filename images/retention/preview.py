@@ -65,7 +65,7 @@ def rules_of(policy: RetentionPolicy) -> Rules:
 def all_decisions(
     policy: RetentionPolicy, now: datetime, holder: facts.Holder | None = None
 ) -> Iterator[Decision]:
-    """Yield what a policy decides on each of its images, or only on those of ``holder``. One query.
+    """Yield what a policy decides on each of its images, or only on those of ``holder``. Two queries.
 
     Decisions of one holder (a family, or a project) come together. The caller must not write to the
     database until the last decision is read: SQLite refuses to write on a connection that still
@@ -77,7 +77,7 @@ def all_decisions(
 
 
 def decision_on(policy: RetentionPolicy, image: Image) -> Decision | None:
-    """Return the present decision on an image; None if the policy does not look at it. Two queries."""
+    """Return the present decision on an image; None if the policy does not look at it. Four queries."""
     group = facts.group_of(policy, image)
     decisions = decide(rules_of(policy), group, timezone.now())
     return next((it for it in decisions if it.fact.image == image.pk), None)
@@ -90,7 +90,7 @@ def preview(
     marker: str | None = None,
     only: Collection[str] = DECISIONS,
 ) -> Preview:
-    """Return what a run of a policy would do now. Two queries.
+    """Return what a run of a policy would do now. Three queries.
 
     A run acts on the oldest images first, but last on the images that the previous run has skipped:
     so these never prevent it from reaching the others. The page has at most ``limit`` decisions

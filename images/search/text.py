@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from typing import Any, Final
@@ -162,28 +161,3 @@ def _either_case(letter: str) -> str:
         return letter.lower()
     cases = {letter, letter.lower(), letter.upper()}
     return f"[{''.join(sorted(case for case in cases if len(case) == 1))}]"
-
-
-class IsAnyOf(Lookup):
-    """A lookup that matches if a column has one of many values, which are one parameter.
-
-    Django's own lookup has a parameter for each value, and PostgreSQL allows 65,535 in a query.
-    """
-
-    lookup_name = "is_any_of"
-    prepare_rhs = False  # Django would make the values one text
-
-    def as_postgresql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
-        """Return the SQL of the condition for PostgreSQL, and its parameters."""
-        column, params = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", [*params, list(self.rhs)]
-
-    def as_sqlite(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
-        """Return the SQL of the condition for SQLite, and its parameters."""
-        column, params = self.process_lhs(compiler, connection)
-        values = json.dumps(list(self.rhs))
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, values]

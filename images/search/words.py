@@ -15,9 +15,10 @@ from django.db.models import Case, F, Q, QuerySet, When
 
 from images.access import Caller, property_allowed
 from images.models import Image
+from images.models.lookups import IsAnyOf
 from images.operations import known_digests
 from images.search import index
-from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, IsAnyOf, SearchedText
+from images.search.text import OS_PROPERTIES, BeginsWord, HasPart, SearchedText
 
 MAX_WORDS: Final = 12  # further words of a search are ignored
 FEW: Final = 3000  # images that are looked up by their ids
