@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.db.migrations.operations import AddIndex
+from django.db.models import Index
 
 # Whether an index can be used: an interrupted creation leaves one in PostgreSQL that cannot.
 _IS_VALID: Final = {
@@ -18,10 +19,16 @@ class AddIndexConcurrently(AddIndex):
 
     PostgreSQL builds the index beside the changes of the table; SQLite has one writer at a time
     anyway. A migration that was interrupted can be applied again: it keeps the indexes that it has
-    completed.
+    completed. PostgreSQL gets the index ``in_postgresql``, which has the same name, if there is one.
     """
 
     atomic = False
+
+    def __init__(
+        self, model_name: str, index: Index, *, in_postgresql: Index | None = None
+    ) -> None:
+        super().__init__(model_name, index)
+        self._in_postgresql = in_postgresql or index
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -34,9 +41,10 @@ class AddIndexConcurrently(AddIndex):
         if found and found[0]:
             return
         model = to_state.apps.get_model(app_label, self.model_name)
+        index = self._in_postgresql if _how(connection) else self.index
         if found:
-            schema_editor.remove_index(model, self.index, **_how(connection))
-        schema_editor.add_index(model, self.index, **_how(connection))
+            schema_editor.remove_index(model, index, **_how(connection))
+        schema_editor.add_index(model, index, **_how(connection))
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any

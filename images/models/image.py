@@ -142,6 +142,14 @@ class Image(FSMModelMixin, models.Model):
                 name="image_by_name",
                 condition=Q(deleted_at=None),
             ),
+            # Lists that are sorted by size, and filters by size in all lists.
+            models.Index(fields=["size", "created_at", "id"], name="image_by_size"),
+            # Lists that are sorted by the time of the last change. Few images have the same time.
+            models.Index(
+                fields=["updated_at"],
+                name="image_changed",
+                condition=Q(deleted_at=None),
+            ),
             # The images to scrub.
             models.Index(
                 "deleted_at", name="image_trash", condition=Q(status="pending_delete")
