@@ -5,11 +5,16 @@ No query counts all images, and the number of queries does not depend on the pag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.admin.views.main import (
+    ORDER_VAR,
+    PAGE_VAR,
+    SEARCH_VAR,
+    ChangeList,
+)
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -28,6 +33,8 @@ from images.admin.filters import (
     COUNTED_VIEWS,
     DELETED_VIEWS,
     EMPTY,
+    ROWS_PER_IMAGE,
+    SLOW_VIEWS,
     SLOW_WITH_FILTERS,
     VIEWS,
     FilterForm,
@@ -47,7 +54,12 @@ COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """A paginator that counts at most 10,000 rows (COUNTED), and has no pages for further rows."""
+    """A paginator that counts at most 10,000 rows (COUNTED), and has no pages for further rows.
+
+    It counts those of the query ``counted`` if there is one.
+    """
+
+    counted: QuerySet[Image] | None = None
 
     @property
     def most(self) -> int:
@@ -57,17 +69,32 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         """The number of rows, at most ``most``."""
-        ids = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
+        images: Any = self.object_list if self.counted is None else self.counted
+        ids = images.order_by().values("pk")
         return int(ids[: self.most].count())
 
 
-class SearchPaginator(CappedPaginator):
-    """The same for the results of a search, of which it counts at most 1,000 (COUNTED)."""
+class ShortPaginator(CappedPaginator):
+    """The same for lists that take long to count: it counts at most 1,000 rows (COUNTED)."""
 
     @property
     def most(self) -> int:
         """The number of rows up to which they are counted."""
         return view_counts.COUNTED
+
+
+def paginator_of(
+    params: Mapping[str, str], *args: Any, **options: Any
+) -> CappedPaginator:
+    """Return the paginator of the list with these parameters in its URL; further arguments are Django's."""
+    view = params.get("view", "")
+    is_slow = params.get(SEARCH_VAR) or view in SLOW_VIEWS
+    made = (ShortPaginator if is_slow else CappedPaginator)(*args, **options)
+    is_whole = set(params) <= {"view", ORDER_VAR, PAGE_VAR, list_options.SORT}
+    if is_whole and view in COUNTED_VIEWS:
+        condition = COUNTED_VIEWS[view](made.most * ROWS_PER_IMAGE)
+        made.counted = Image.objects.filter(condition)
+    return made
 
 
 class ImageList(ChangeList):
@@ -87,8 +114,12 @@ class ImageList(ChangeList):
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
             return images.none()
-        self._in_all_views = images.filter(self.form.filters())
-        return self._in_all_views.filter(self.form.in_view())
+        self._found = images
+        return self._filtered(self.params.get("view", "")).filter(self.form.in_view())
+
+    def _filtered(self, view: str) -> QuerySet[Image]:
+        """Return the images that match the search and the filters in a view, and others of other views."""
+        return self._found.filter(self.form.filters(view))
 
     def _read_sort(self) -> None:
         """Convert the parameter ``sort`` of a saved filter to Django's parameter ``o``.
@@ -205,16 +236,22 @@ class ImageList(ChangeList):
         if self.form.errors:
             return {}
         left_out = SLOW_WITH_FILTERS if self.narrowed else set()
+        if self.params.get("store"):
+            left_out = left_out | DELETED_VIEWS
+        most = view_counts.COUNTED * ROWS_PER_IMAGE
         views = {
-            name: COUNTED_VIEWS.get(name, condition)()
+            name: COUNTED_VIEWS[name](most) if name in COUNTED_VIEWS else condition()
             for name, (_title, condition) in VIEWS.items()
             if name not in left_out
         }
-        images = self._in_all_views
         apart = views.keys() & DELETED_VIEWS if self.narrowed else views.keys()
         return view_counts.count(
-            {name: images.filter(views[name]) for name in views if name in apart},
-            images.filter(deleted_at=None),
+            {
+                name: self._filtered(name).filter(views[name])
+                for name in views
+                if name in apart
+            },
+            self._filtered("").filter(deleted_at=None),
             {name: views[name] for name in views if name not in apart},
         )
 

@@ -38,10 +38,8 @@ def _existing() -> Q:
     return Q(deleted_at=None)
 
 
-def _copies(**conditions: Any) -> Exists:
-    locations = ImageLocation.objects.filter(
-        image=OuterRef("pk"), status=LocationStatus.ACTIVE
-    )
+def _copies(status: str = LocationStatus.ACTIVE, **conditions: Any) -> Exists:
+    locations = ImageLocation.objects.filter(image=OuterRef("pk"), status=status)
     return Exists(locations.filter(**conditions))
 
 
@@ -54,7 +52,8 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "failed-today": (_("Failed in the last 24 h"), overview.failed_lately),
     "without-data": (
         _("Without data"),
-        lambda: Q(status__in=overview.WITHOUT_DATA),
+        # Also implied.
+        lambda: Q(status__in=overview.WITHOUT_DATA, deleted_at=None),
     ),
     "unverified": (
         _("Unverified"),
@@ -69,27 +68,35 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
 }
 
 
-def _first_copies(locations: QuerySet[ImageLocation]) -> Q:
-    return Q(pk__in=locations.values("image")[:COUNTED_COPIES])
+def _first(rows: QuerySet[Any], most: int) -> Q:
+    return Q(pk__in=rows.values("image")[:most])
+
+
+def _unverified() -> QuerySet[ImageLocation]:
+    copies = ImageLocation.objects.filter(
+        status=LocationStatus.ACTIVE, verified_at=None
+    )
+    return copies.order_by("verified_at", "image")
 
 
 # The conditions with which some views are counted, because those of their lists would take too long.
-# Each reads at most COUNTED_COPIES copies, in the order of an index.
-COUNTED_COPIES = 5_000
-COUNTED_VIEWS: Mapping[str, Callable[[], Q]] = {
-    "unverified": lambda: Q(
-        _first_copies(
-            ImageLocation.objects.filter(
-                status=LocationStatus.ACTIVE, verified_at=None
-            ).order_by("verified_at", "image")
-        ),
-        status__in=READABLE_STATUSES,
+# Each reads at most the given number of copies or transfers, in the order of an index.
+COUNTED_VIEWS: Mapping[str, Callable[[int], Q]] = {
+    "failed": lambda most: Q(
+        _first(overview.failures().order_by("-ended_at"), most),
+        status__in=overview.WITHOUT_DATA,
     ),
-    "damaged": lambda: Q(
-        _first_copies(ImageLocation.objects.damaged().order_by("image")),
+    "without-data": lambda most: Q(status__in=overview.WITHOUT_DATA),
+    "unverified": lambda most: Q(
+        _first(_unverified(), most), status__in=READABLE_STATUSES
+    ),
+    "damaged": lambda most: Q(
+        _first(ImageLocation.objects.damaged().order_by("image"), most),
         deleted_at=None,
     ),
 }
+SLOW_VIEWS = {"failed", "unverified"}  # they take long to count
+ROWS_PER_IMAGE = 5  # copies or transfers that are read for each image that is counted
 # Views that are not counted with filters or a search: those few copies need not match them.
 SLOW_WITH_FILTERS = {"unverified"}
 DELETED_VIEWS = {"trash", "deleted"}  # views of images that do not exist any more
@@ -223,8 +230,8 @@ class FilterForm(forms.Form):
             raise ValidationError(str(error)) from None
         return {name.strip(): value.strip()} if text else {}
 
-    def filters(self) -> Q:
-        """Return the query condition for images in any view that match all filters.
+    def filters(self, view: str) -> Q:
+        """Return the query condition for images in a view that match all filters.
 
         The form must be valid.
         """
@@ -251,7 +258,7 @@ class FilterForm(forms.Form):
             if values[name]:
                 condition &= Q(**{column: values[name] == "1"})
         if values["store"]:
-            condition &= Q(_copies(store=values["store"]))
+            condition &= _stored_in(values["store"], view)
         if values["bulk"]:
             rows = BulkRow.objects.filter(change=values["bulk"])
             condition &= Q(pk__in=rows.values("image"))
@@ -267,6 +274,15 @@ class FilterForm(forms.Form):
         if not view and (status in DELETED_STATUSES or self.cleaned_data["bulk"]):
             return Q(purged=False)
         return VIEWS[view][1]()
+
+
+def _stored_in(store: str, view: str) -> Q:
+    """Return the query condition for images in a view that have data in a store."""
+    if view == "deleted":
+        return Q(pk__in=[])
+    in_trash = view == "trash"
+    status = LocationStatus.PENDING_DELETE if in_trash else LocationStatus.ACTIVE
+    return Q(_copies(status, store=store))
 
 
 def midnight(day: date | None, later: timedelta = timedelta()) -> datetime | None:

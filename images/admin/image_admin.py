@@ -9,7 +9,6 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import F, QuerySet
 from django.http import (
     Http404,
@@ -48,7 +47,7 @@ from images.admin import (
     upload,
 )
 from images.admin.actions import ACTIONS, may, require
-from images.admin.changelist import CappedPaginator, ImageList, SearchPaginator
+from images.admin.changelist import ImageList, paginator_of
 from images.bulk.edits import EDIT
 from images.models import Image
 from images.operations import overview
@@ -115,9 +114,8 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ("status_badge", "named", *columns)
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Return the paginator of the list, which counts fewer results of a search."""
-        kind = SearchPaginator if request.GET.get(SEARCH_VAR) else CappedPaginator
-        return kind(*args, **kwargs)
+        """Return the paginator of the list, which does not count all images of a long one."""
+        return paginator_of(request.GET, *args, **kwargs)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None

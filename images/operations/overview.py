@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
 from images import errors, history, lifecycle, pause
@@ -107,12 +107,16 @@ def failed(since: datetime | None = None) -> Q:
     With ``since`` the transfer must have failed at that time or later. Transfers that were
     ended manually, or by a deletion, do not count.
     """
-    attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
-    # Transfers ended by deletion of the image, or manually, do not count as failures.
-    attempts = attempts.exclude(error_code=errors.Gone.code)
+    attempts = failures()
     if since is not None:
         attempts = attempts.filter(ended_at__gte=since)
     return Q(status__in=WITHOUT_DATA, pk__in=attempts.values("image"))
+
+
+def failures() -> QuerySet[Transfer]:
+    """Return the failed transfers, without those that were ended manually, or by a deletion."""
+    attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
+    return attempts.exclude(error_code=errors.Gone.code)
 
 
 def failed_lately() -> Q:

@@ -357,6 +357,16 @@ def test_the_list_asks_as_often_for_many_as_for_few(
     assert [sql for sql in counts if "LIMIT" not in sql] == []
 
 
+def test_the_trash_is_filtered_by_the_stores_that_have_its_data(
+    root: Client, make_image: MakeImage
+) -> None:
+    for store in ("local", "other"):
+        image = make_image("pending_delete", name=f"in {store}")
+        image.locations.update(store=store)
+
+    assert shown(root, "?view=trash&store=local") == {"in local"}
+
+
 def test_an_image_whose_import_failed_says_so_until_the_next_one_begins(
     root: Client, make_image: MakeImage
 ) -> None:

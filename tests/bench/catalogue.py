@@ -99,13 +99,9 @@ def fill(first: int, last: int) -> None:
     tables = [model._meta.db_table for model, *_ in _images()]
     with connection.cursor() as cursor:
         if is_postgresql:
-            cursor.execute(POSTGRESQL_FUNCTIONS)
             cursor.execute("SET session_replication_role = replica")  # no foreign keys
             cursor.execute("SET maintenance_work_mem = '1GB'")
         else:
-            connection.connection.create_function("bench_id", 1, image_id)
-            connection.connection.create_function("bench_time", 1, _sqlite_time)
-            connection.connection.create_function("bench_json", 1, str)
             cursor.execute("PRAGMA foreign_keys = OFF")
             cursor.execute("PRAGMA synchronous = OFF")
         indexes = _indexes(cursor, tables)
@@ -114,15 +110,27 @@ def fill(first: int, last: int) -> None:
         if not is_postgresql:
             for event in ("insert", "update", "delete"):
                 cursor.execute(f"DROP TRIGGER IF EXISTS images_searched_text_{event}")
-        is_new = not _model("Member").objects.exists()
-        for row in _images():
-            _insert(cursor, *row, first=first, last=last)
-        for row in _once() if is_new else ():
-            _insert(cursor, *row)
+        insert(first, last)
         for create in indexes.values():
             cursor.execute(create)
         call_command("migrate", verbosity=0)  # the index of the search
         cursor.execute("VACUUM ANALYZE" if is_postgresql else "ANALYZE")
+
+
+def insert(first: int, last: int) -> None:
+    """Insert the rows of the images ``first`` to ``last - 1``, and what each catalogue has."""
+    is_new = not _model("Member").objects.exists()
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(POSTGRESQL_FUNCTIONS)
+        else:
+            connection.connection.create_function("bench_id", 1, image_id)
+            connection.connection.create_function("bench_time", 1, _sqlite_time)
+            connection.connection.create_function("bench_json", 1, str)
+        for row in _images():
+            _insert(cursor, *row, first=first, last=last)
+        for row in _once() if is_new else ():
+            _insert(cursor, *row)
 
 
 def _indexes(cursor: Any, tables: list[str]) -> dict[str, str]:
