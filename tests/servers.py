@@ -188,11 +188,14 @@ def nanio(folder: Path) -> Iterator[S3]:
 
 
 @contextlib.contextmanager
-def postgres(syncs: bool = False, kept: Path | None = None) -> Iterator[str]:
+def postgres(
+    syncs: bool = False, kept: Path | None = None, settings: Sequence[str] = ()
+) -> Iterator[str]:
     """A PostgreSQL; yields the URL of its first database.
 
     Its data is fresh, or in the folder ``kept``, which is made if it is missing and stays. Unless it
-    ``syncs`` like a real one, its commits do not wait for the disk: no test cuts the power.
+    ``syncs`` like a real one, its commits do not wait for the disk: no test cuts the power. Further
+    ``settings`` are such as ``wal_level=minimal``.
 
     PostgreSQL refuses to run as root: then it runs as nobody, from a folder of its own, which
     nobody can reach wherever the checkout is. That folder also keeps the socket's path short.
@@ -208,12 +211,9 @@ def postgres(syncs: bool = False, kept: Path | None = None) -> Iterator[str]:
             _init_database(binaries, folder, data, user)
         log = folder / "log"
         serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
-        serve += [
-            "-c",
-            "max_connections=200",
-            "-c",
-            f"fsync={'on' if syncs else 'off'}",
-        ]
+        fsync = f"fsync={'on' if syncs else 'off'}"
+        for setting in ("max_connections=200", fsync, *settings):
+            serve += ["-c", setting]
         url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
         with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
             wait_until(lambda: connects(url), "PostgreSQL", process=process, log=log)
