@@ -41,7 +41,8 @@ class AddIndexConcurrently(AddIndex):
         if found and found[0]:
             return
         model = to_state.apps.get_model(app_label, self.model_name)
-        index = self._in_postgresql if _how(connection) else self.index
+        in_postgresql = connection.vendor == "postgresql"
+        index = self._in_postgresql if in_postgresql else self.index
         if found:
             schema_editor.remove_index(model, index, **_how(connection))
         schema_editor.add_index(model, index, **_how(connection))

@@ -239,8 +239,10 @@ class ImageList(ChangeList):
         if self.params.get("store"):
             left_out = left_out | DELETED_VIEWS
         most = view_counts.COUNTED * ROWS_PER_IMAGE
+        # With filters or a search, the first copies and transfers can be those of other images.
+        counted = {} if self.narrowed else COUNTED_VIEWS
         views = {
-            name: COUNTED_VIEWS[name](most) if name in COUNTED_VIEWS else condition()
+            name: counted[name](most) if name in counted else condition()
             for name, (_title, condition) in VIEWS.items()
             if name not in left_out
         }

@@ -52,7 +52,7 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "failed-today": (_("Failed in the last 24 h"), overview.failed_lately),
     "without-data": (
         _("Without data"),
-        # Also implied.
+        # Implied here, too.
         lambda: Q(status__in=overview.WITHOUT_DATA, deleted_at=None),
     ),
     "unverified": (
@@ -97,7 +97,7 @@ COUNTED_VIEWS: Mapping[str, Callable[[int], Q]] = {
 }
 SLOW_VIEWS = {"failed", "unverified"}  # they take long to count
 ROWS_PER_IMAGE = 5  # copies or transfers that are read for each image that is counted
-# Views that are not counted with filters or a search: those few copies need not match them.
+# Views that are not counted with filters or a search.
 SLOW_WITH_FILTERS = {"unverified"}
 DELETED_VIEWS = {"trash", "deleted"}  # views of images that do not exist any more
 EMPTY: Mapping[str, Any] = {
