@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -35,12 +35,15 @@ PLOT = PAGE.parent / "images" / "growth.svg"
 SHOWN = (
     "API: list 25, first page",
     "API: list 25, deep page",
+    "API: list sorted by size",
     "API: show",
     "API: list of a project",
     "admin: list",
     "admin: trash",
+    "admin: unverified",
     "admin: search, a common word",
     "admin: search, a rare word",
+    "admin: search, two words",
     "admin: activity",
     "worker: reaper, nothing to do",
     "worker: scrubber, 20 due images",
@@ -250,16 +253,21 @@ def main(arguments: Sequence[str]) -> int:
                 result.times[size], result.cpu[size] = times, work
                 result.queries[size] = asked
                 say("  ".join(result.cells([size])))
+                if said.json:  # after each row: a run can be stopped
+                    write(said.json, results.values())
         titles = [row.title for row in growth_rows.rows(said.images[-1])]
     found = [results[title] for title in titles if title in results]
     sizes = sorted({size for one in found for size in one.times})
     print(f"\n{report.machine()}\n{said.database}, one process, without HTTP\n")
     print(table(found, sizes))
-    if said.json:
-        said.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
     if said.docs:
         write_page(found, sizes, said.database)
     return 0
+
+
+def write(file: Path, results: Iterable[Result]) -> None:
+    """Write results, which ``read`` reads."""
+    file.write_text(json.dumps([asdict(one) for one in results], indent=1))
 
 
 def read(file: Path) -> dict[str, Result]:
