@@ -1,4 +1,4 @@
-"""The least that an upload costs: a process that digests and stores what it receives, and no more.
+"""The least that transfers cost: a process that digests and stores uploads, and sends a file.
 
 It has no routing, sign-in, inspection or database. So it shows what the machine can do.
 """
@@ -19,15 +19,16 @@ from tests.bench.wire import BLOCK
 
 DEPTH = 4  # blocks between two threads
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+HEAD = "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n"
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Receive uploads into ``folder`` in a process of its own; yields the URL."""
+    """Receive uploads into ``folder`` in a process of its own, and send files; yields the URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
         process = multiprocessing.get_context("spawn").Process(
-            target=receive_each, args=(listener, folder / "bare"), daemon=True
+            target=answer_each, args=(listener, folder / "bare"), daemon=True
         )
         process.start()
     try:
@@ -37,22 +38,43 @@ def serving(folder: Path) -> Iterator[str]:
         process.join()
 
 
-def receive_each(listener: socket.socket, path: Path) -> None:
-    """Receive one upload after another into the same file, which is removed each time."""
+def answer_each(listener: socket.socket, path: Path) -> None:
+    """Answer one request after another.
+
+    Each upload goes into the same file, which is removed. ``GET /FILE`` gets the content of a file.
+    """
     while True:
         sock, _ = listener.accept()
         with sock:
-            store(path, body(sock))
+            head, first = read_head(sock)
+            if head.startswith(b"GET "):
+                send(sock, Path(head.split()[1].decode()))
+                continue
+            store(path, body(sock, head, first))
             sock.sendall(ANSWER)
         path.unlink()
 
 
-def body(sock: socket.socket) -> Iterator[bytes]:
-    """The body of a request with Content-Length, in blocks of 1 MiB."""
+def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
+    """The head of a request, and the bytes of its body that came with the head."""
     head = b""
     while b"\r\n\r\n" not in head:
         head += sock.recv(1 << 16)
     head, _, first = head.partition(b"\r\n\r\n")
+    return head, first
+
+
+def send(sock: socket.socket, path: Path) -> None:
+    """Send a file, with nothing but sendfile."""
+    with path.open("rb") as file:
+        left = os.stat(file.fileno()).st_size
+        sock.sendall(HEAD.format(left).encode())
+        while left:
+            left -= os.sendfile(sock.fileno(), file.fileno(), None, left)
+
+
+def body(sock: socket.socket, head: bytes, first: bytes) -> Iterator[bytes]:
+    """The body of a request with Content-Length, in blocks of 1 MiB."""
     left = int(head.lower().partition(b"content-length: ")[2].split()[0]) - len(first)
     yield first
     while left > 0:

@@ -12,8 +12,8 @@ from pathlib import Path
 from tests.bench import signin
 from tests.bench.load import throughput
 from tests.bench.quiet import MIB, prewarm
-from tests.bench.target import Target
-from tests.bench.wire import Answer, BenchError, Endpoint, Session, exchange
+from tests.bench.target import Target, pattern
+from tests.bench.wire import BLOCK, Answer, BenchError, Endpoint, Session, exchange
 
 
 @dataclass
@@ -193,6 +193,29 @@ def download(target: Target, plan: Plan) -> list[float]:
     return [plan.size / MIB / target.download(plan.size)]
 
 
+def bare_download(target: Target, plan: Plan) -> list[float]:
+    """The time of a download, in times of sending a file of the same size with sendfile alone.
+
+    Only of a service on this machine.
+    """
+    if target.memory is None:
+        return []
+    if not target.big:
+        target.upload(plan.size, chunked=True)
+    bare = Target("sendfile", Endpoint.of(plan.pipeline))
+    file = plan.folder / "sent"
+    with file.open("wb") as out:
+        for _ in range(plan.size // BLOCK):
+            out.write(pattern())
+    os.sync()
+    ours = partial(target.download, plan.size)
+    alone = partial(bare.download, plan.size, str(file))
+    pairs = [[one() for one in (ours, alone)] for _ in range(4)][1:]
+    file.unlink()
+    best, best_alone = (min(seconds) for seconds in zip(*pairs, strict=True))
+    return [best / best_alone]
+
+
 def two_stores(target: Target, plan: Plan) -> list[float]:
     """The time of an import from the web into two stores, in times of that into one.
 
@@ -278,7 +301,7 @@ SEARCHES = (
 EVERYWHERE = "/admin/search/?q=ubuntu"
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
-BARE_MUST = 1 / 0.9  # times the bare pipeline: 90 % of its speed
+BARE_MUST = 1 / 0.9  # times the bare pipeline or sendfile: 90 % of its speed
 HIT_MUST = 1.05  # times the download from a local store: as fast, but for the noise
 PUBLISHED_MUST = 1.05  # times the download by the Image API
 ROWS = (
@@ -318,6 +341,9 @@ ROWS = (
         BARE_MUST,
     ),
     Row("download", "download", "MiB/s", 1.3, download),
+    Row(
+        "download", "download, to sendfile alone", "x one", 0, bare_download, BARE_MUST
+    ),
     Row("publish", "published download", "x one", 0, published, PUBLISHED_MUST),
     Row("import", "import from the web", "MiB/s", 2, from_web),
     Row("import", "stage and import", "MiB/s", 2.5, staged),
