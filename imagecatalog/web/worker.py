@@ -24,6 +24,7 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 from imagecatalog.web import measuring, memory, refusals, supervision
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.fair_queue import FairQueue
+from imagecatalog.web.response import Response
 from imagecatalog.web.sending import Download, Senders, TooSlow
 from images.http import connection
 from images.http.request_url import ROUTE
@@ -197,7 +198,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Answer a request, in a thread; return True if the connection can take another request."""
         self.cfg.pre_request(self, req)
         began = datetime.now()
-        resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
+        resp, environ = wsgi.create(
+            req, conn.sock, conn.client, conn.server, self.cfg, Response
+        )
         environ["wsgi.multithread"] = True
         environ[connection.CLOSE] = resp.force_close
         environ[connection.SEND_REST] = conn.send_rest
