@@ -61,7 +61,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, None] = {}  # the oldest first
         self._held = 0  # bytes
-        self._next_sweep = self._next_return = 0.0
+        self._next_sweep = self._next_return = self._next_notice = 0.0
         self._tls = _tls_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
         self._senders = Senders(self._is_sent)
@@ -374,6 +374,13 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         conn.close()
 
     # Limits
+
+    def notify(self) -> None:
+        """Tell gunicorn's main process that this process runs, at most once a second."""
+        now = time.monotonic()
+        if now >= self._next_notice:
+            self._next_notice = now + SWEEP_SECONDS
+            super().notify()
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close waiting connections that are past their deadline, at most once a second.
