@@ -7,12 +7,14 @@ when it has arrived completely. Only the data of images is read by the thread it
 from __future__ import annotations
 
 import errno
+import queue
 import selectors
 import socket
 import ssl
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
+from concurrent import futures
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, Final
@@ -71,6 +73,13 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Limit the number of memory heaps of this process, and serve requests until it ends."""
         memory.limit_heaps()
         super().init_process()
+
+    def get_thread_pool(self) -> futures.ThreadPoolExecutor:
+        """Return the threads that handle requests (called by gunicorn)."""
+        pool: futures.ThreadPoolExecutor = super().get_thread_pool()
+        # A thread that takes a request from a SimpleQueue wakes up another one, for nothing.
+        pool._work_queue = queue.Queue()  # type: ignore[assignment]
+        return pool
 
     # Receiving
 
