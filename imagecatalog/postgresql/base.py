@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, ClassVar
 
 import psycopg
@@ -21,15 +22,9 @@ from imagecatalog.postgresql.pool import Pool
 # so that a request returns its connection before other requests have waited for one in vain.
 LOCK_SECONDS = 1.0
 IDLE_SECONDS = 30.0  # after which a transaction without a statement is ended
-LIMITS = """
-    SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
-        set_config('idle_in_transaction_session_timeout', %s, false)
-"""
 # The planner would compile statements that it expects to take long, which takes longer than they do;
 # and it would plan cursors for their first rows, although all rows are read.
-PLANNING = """
-    SELECT set_config('jit', 'off', false), set_config('cursor_tuple_fraction', '1', false)
-"""
+PLANNING = {"jit": "off", "cursor_tuple_fraction": "1"}
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -160,12 +155,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**params)
         hosts.remember(connection)
         self._configure_connection(connection)  # type: ignore[attr-defined]
-        connection.execute(PLANNING)
-        patience: float | None = self.settings_dict["OPTIONS"].get("patience")
-        if patience is not None:
-            # Not as startup parameters, which PgBouncer refuses.
-            limits = patience, min(LOCK_SECONDS, patience), IDLE_SECONDS
-            in_ms = [str(round(limit * 1000)) for limit in limits]
-            connection.execute(LIMITS, in_ms)
-            connection.patience = patience
+        connection.patience = self.settings_dict["OPTIONS"].get("patience")
+        settings = PLANNING | _limits(connection.patience)
+        # Not as startup parameters, which PgBouncer refuses.
+        calls = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+        connection.execute(f"SELECT {calls}", [*chain.from_iterable(settings.items())])
         return connection
+
+
+def _limits(patience: float | None) -> dict[str, str]:
+    """Return the server's time limits for statements that can take ``patience`` seconds, None: any time."""
+    if patience is None:
+        return {}
+    limits = {
+        "statement_timeout": patience,
+        "lock_timeout": min(LOCK_SECONDS, patience),
+        "idle_in_transaction_session_timeout": IDLE_SECONDS,
+    }
+    return {name: f"{limit * 1000:.0f}" for name, limit in limits.items()}  # ms
