@@ -34,7 +34,9 @@ class Framing:
 
     def __init__(self) -> None:
         self.done = False
-        self._left = 0  # bytes of the current chunk's payload that are missing
+        self._size = 0  # bytes of the current chunk's payload
+        self._left = 0  # bytes of it that are missing
+        self._same = b""  # what follows the payload if the next chunk has the same size
         self._ending = False  # the line end after a payload is missing
         self._trailers: int | None = None  # bytes of trailer fields; None before them
 
@@ -55,6 +57,10 @@ class Framing:
                 self._left -= end - start
                 self._ending = not self._left
                 start = end
+            elif self._ending and buffer.startswith(self._same, start, stop):
+                # Most senders cut their data into chunks of one size, so no line is parsed again.
+                self._left, self._ending = self._size, False
+                start += len(self._same)
             elif self._ending:
                 if stop - start < 2:
                     break
@@ -79,7 +85,8 @@ class Framing:
         match = SIZE_LINE.fullmatch(line)
         if match is None:
             raise _malformed("a chunk size is not a plain hexadecimal number")
-        self._left = int(match[1], 16)
+        self._size = self._left = int(match[1], 16)
+        self._same = b"\r\n" + line + b"\n"
         if not self._left:
             self._trailers = 0
 

@@ -109,7 +109,8 @@ bodies = st.builds(
     lambda chunks, ext, trailers: b"".join(
         [*chunks, b"0", ext, b"\r\n", trailers, b"\r\n", LEFTOVER]
     ),
-    st.lists(chunks, max_size=6),
+    # Most senders send many chunks of one size.
+    st.lists(st.builds(bytes.__mul__, chunks, st.integers(1, 3)), max_size=6),
     extensions,
     trailers,
 )
@@ -201,6 +202,13 @@ def test_framing_without_end_is_refused(wire: bytes) -> None:
 def test_framing_that_others_could_read_differently_is_refused(wire: bytes) -> None:
     with pytest.raises(errors.BodyIncomplete, match="not sent as a valid chunked body"):
         list(chunked.blocks(lambda buffer: pytest.fail("read on"), wire))
+
+
+def test_what_earlier_bytes_left_in_the_buffer_is_not_read_again() -> None:
+    buffer = bytearray(b"1\r\na\r\n" * 3)
+
+    for stop in range(len(buffer)):
+        assert chunked.Framing().cut(buffer, 0, stop, []) <= stop
 
 
 def test_a_body_in_tiny_chunks_is_handed_out_in_small_blocks() -> None:
