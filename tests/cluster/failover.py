@@ -16,7 +16,7 @@ import requests
 
 from tests import servers
 from tests.attack.figures import Figure
-from tests.cluster import dying, haproxy, patroni
+from tests.cluster import answers, dying, haproxy, patroni
 from tests.cluster.answers import Answers, judged, probing
 from tests.cluster.patroni import Cluster
 from tests.cluster.races import SlowUploads, runner
@@ -33,6 +33,7 @@ ELECTION = (
     40  # s after which there must be a new primary: `ttl`, two rounds and the checks
 )
 RETURN = 10  # s after a new primary in which everything works again
+BROKEN = (answers.BROKEN, 502)  # of which there is no reason: no service dies
 BEFORE = 5.0  # s of load before each event, and after it
 
 
@@ -70,7 +71,11 @@ def _measure(
                 )
             time.sleep(seconds / 4)
             lost = workers ^ _workers(it.machines.services)
-        figures.append(Figure("background workers that ended", len(lost), 0))
+        broken = [it for race in every for it in race.answers if it.status in BROKEN]
+        figures += [
+            Figure("background workers that ended", len(lost), 0),
+            Figure("502, and requests without an answer", len(broken), 0),
+        ]
         return figures + dying.found(it, every, owners, folder, LEASE)
 
 
@@ -130,7 +135,7 @@ def _tried(
     services: Sequence[Service],
 ) -> list[Figure]:
     former = cluster.primary
-    with probing(front) as answers, _readiness(services) as probes:
+    with probing(front) as probed, _readiness(services) as probes:
         time.sleep(BEFORE)
         began = time.monotonic()
         with event(cluster):
@@ -139,22 +144,22 @@ def _tried(
             )
             elected = time.monotonic()
             time.sleep(RETURN + BEFORE)
-            probed = list(probes)  # until the former primary is back
+            states = list(probes)  # until the former primary is back
     return [
         Figure(f"{name}: seconds until a new primary", elected - began, ELECTION, "s"),
-        *_returned(name, answers, began, elected),
-        *_noticed(name, probed, began, elected),
-        *judged(f"{name}, probes", Answers([*answers[200], *answers[201]])),
+        *_returned(name, probed, began, elected),
+        *_noticed(name, states, began, elected),
+        *judged(f"{name}, probes", Answers([*probed[200], *probed[201]])),
     ]
 
 
 def _returned(
-    name: str, answers: dict[int, Answers], began: float, elected: float
+    name: str, probed: dict[int, Answers], began: float, elected: float
 ) -> Iterator[Figure]:
     for status, what in ((200, "list"), (201, "creation")):
-        first = answers[status].first(status, elected)
-        failed = [it.at for it in answers[status] if it.status != status]
-        note = answers[status].counts()
+        first = probed[status].first(status, elected)
+        failed = [it.at for it in probed[status] if it.status != status]
+        note = probed[status].counts()
         title = f"{name}: {what}"
         yield Figure(
             f"{title} after the new primary", first - elected, RETURN, "s", note=note
