@@ -34,6 +34,10 @@ class Response(wsgi.Response):  # type: ignore[misc]
         else:
             self._send_with_head(data)
 
+    def sendfile(self, respiter: object) -> bool:
+        """Return False, so that the file is written in blocks: gunicorn would send it before the head."""
+        return False
+
     def close(self) -> None:
         """End the response; its head is sent now if it has no body."""
         self.send_headers()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
+from gunicorn.http.wsgi import FileWrapper  # type: ignore[import-untyped]
 
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.response import Response
@@ -38,6 +40,20 @@ def test_its_head_and_its_first_block_are_sent_at_once(
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert head.endswith(b"\r\nContent-Length: 4\r\n\r\n{}")
     assert far.recv(4096) == b"[]"
+
+
+def test_its_head_precedes_a_file(client: tuple[Response, socket.socket]) -> None:
+    response, far = client
+    response.start_response("200 OK", [("Content-Length", "4")])
+
+    with tempfile.TemporaryFile() as file:
+        file.write(b"file")
+        file.seek(0)
+        response.write_file(FileWrapper(file))
+
+    head = far.recv(4096)
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert head.endswith(b"\r\n\r\nfile")
 
 
 def test_its_head_is_sent_although_it_has_no_body(
