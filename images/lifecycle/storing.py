@@ -86,7 +86,7 @@ def _writer(
         return _raising(error)
 
     def put(blocks: Iterable[bytes]) -> None:
-        store.put(target.key, blocks, transfer.bytes_expected, rarely_read=rarely_read)
+        store.put(target.key, blocks, transfer.bytes_expected, rarely_read)
         if is_one_of:
             failpoint("target.stored")
 

@@ -74,7 +74,6 @@ class Store(Protocol):
         key: str,
         blocks: Iterable[bytes],
         size: int | None = None,
-        *,
         rarely_read: bool = False,
     ) -> None:
         """Store an object; when the call returns, the object is complete and durable.

@@ -56,7 +56,6 @@ class HttpStore:
         key: str,
         blocks: Iterable[bytes],
         size: int | None = None,
-        *,
         rarely_read: bool = False,
     ) -> None:
         """Raise StoreReadOnly: data cannot be stored at a URL."""

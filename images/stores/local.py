@@ -92,7 +92,6 @@ class LocalStore:
         key: str,
         blocks: Iterable[bytes],
         size: int | None = None,
-        *,
         rarely_read: bool = False,
     ) -> None:
         """Store an object: write ``<key>.part``, sync it, rename it to the key, sync the folder.

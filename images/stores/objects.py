@@ -95,14 +95,13 @@ class ObjectStore:
         key: str,
         blocks: Iterable[bytes],
         size: int | None = None,
-        *,
         rarely_read: bool = False,
     ) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.
 
         A conditional write of S3 would need the whole object in memory, so the existence of
-        the key is checked before. ``rarely_read`` makes no difference. Raises StoreFull, StoreError, and the exceptions of
-        ``blocks``.
+        the key is checked before. ``rarely_read`` makes no difference. Raises StoreFull,
+        StoreError, and the exceptions of ``blocks``.
         """
         self._refuse_existing(key)
         with Handover(lambda fed: self._upload(key, fed)) as handover:

@@ -83,8 +83,8 @@ def break_store(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
                 yield block
                 raise failure
 
-        def put_or_fail(self: LocalStore, key: str, blocks: Any, size: Any) -> None:
-            put(self, key, failing(blocks) if self.id == broken else blocks, size)
+        def put_or_fail(self: LocalStore, key: str, blocks: Any, *rest: Any) -> None:
+            put(self, key, failing(blocks) if self.id == broken else blocks, *rest)
 
         monkeypatch.setattr(LocalStore, "put", put_or_fail)
 
