@@ -12,7 +12,7 @@ M_TRIM_THRESHOLD: Final = -1
 
 HEAPS: Final = 2  # by default there are up to eight for each processor
 LARGE: Final = 4 << 20  # bytes; larger allocations get memory outside the heaps
-KEPT: Final = 64 << 20  # bytes at the end of a heap that wait for `return_freed`
+KEPT: Final = 8 << 20  # bytes at the end of a heap that wait for `return_freed`
 
 _library = ctypes.CDLL(None)
 
