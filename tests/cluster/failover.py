@@ -105,6 +105,7 @@ def hanging(cluster: Cluster) -> Iterator[None]:
         yield
     finally:
         node.send(signal.SIGCONT)
+    time.sleep(BEFORE)  # in which it may not answer, or take itself for the primary
     servers.wait_until(cluster.is_whole, "the node that hung", 120)
 
 
@@ -134,10 +135,9 @@ def _tried(
     front: Service,
     services: Sequence[Service],
 ) -> list[Figure]:
-    former = cluster.primary
     with probing(front) as probed, _readiness(services) as probes:
         time.sleep(BEFORE)
-        began = time.monotonic()
+        former, began = cluster.primary, time.monotonic()
         with event(cluster):
             servers.wait_until(
                 lambda: cluster.primary not in (None, former), "a new primary", 90
