@@ -25,7 +25,7 @@ from tests.servers import Service
 LEASE = 60  # s, the default: transfers survive while the database has no primary
 SETTINGS = {
     "IMAGECATALOG_LEASE_SECONDS": str(LEASE),
-    "IMAGECATALOG_UPLOAD_EXPIRY": "60",
+    "IMAGECATALOG_UPLOAD_EXPIRY": "120",
     # Only a judge can follow what is scrubbed.
     "IMAGECATALOG_SCRUB_TIME": "86400",
 }

@@ -208,17 +208,16 @@ class SlowUploads:
         """Images without the data that was acknowledged, or that take no other."""
         with Api(self._front) as api:
             for image_id, data in self.sent.items():
-                status = api.image(image_id)["status"]
-                if image_id not in self.complete and status != "active":
+                status = reached(api, image_id, "active", "queued")
+                if image_id not in self.complete and status == "queued":
                     status = self._repeated(api, image_id, data)
                 if status != "active" or api.data(image_id) != data:
                     yield f"{image_id} is {status}"
 
     def _repeated(self, api: Api, image_id: str, data: bytes) -> str:
-        """The status after another upload, once the failed one is over."""
-        reached(api, image_id, "queued")
+        """The status after another upload."""
         api.upload(image_id, data)
-        return str(api.image(image_id)["status"])
+        return reached(api, image_id, "active")
 
 
 class Promotions:
@@ -325,13 +324,15 @@ class Imports:
 
 
 def reached(api: Api, image_id: str, *statuses: str) -> str:
-    """The status of the image: one of these, or what it is after two minutes."""
+    """The status of the image: one of these, or what there is after two minutes, an error for one."""
     deadline = time.monotonic() + 120
-    while (status := str(api.image(image_id)["status"])) not in statuses:
-        if time.monotonic() > deadline:
+    while time.monotonic() < deadline:
+        answer = api.get(f"images/{image_id}")
+        status = answer.json()["status"] if answer.ok else answer.text[:200]
+        if status in statuses or answer.status_code == 404:
             break
         time.sleep(0.2)
-    return status
+    return str(status)
 
 
 def _failure(api: Api, image_id: str) -> str:
