@@ -34,7 +34,7 @@ class Response(wsgi.Response):  # type: ignore[misc]
         else:
             self._send_with_head(data)
 
-    def sendfile(self, respiter: object) -> bool:
+    def sendfile(self, _file: object) -> bool:
         """Return False, so that the file is written in blocks: gunicorn would send it before the head."""
         return False
 
