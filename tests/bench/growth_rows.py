@@ -228,9 +228,9 @@ def _worker() -> Iterator[Row]:
         ("purge, nothing to do", purge.purge_excess),
         ("published tree, a changed family", families.renew_one),
         ("published tree, as a whole", partial(renewal.renew, "", whole=True)),
+        ("count of the catalogue", overview._count),
         ("metrics", lambda: [*metrics._catalogue()]),
         ("quotas of all projects", partial(fullest_projects.above, 80)),
-        ("count of the catalogue", overview._count),
         ("reconcile, rows", _check_rows),
         ("reconcile, histories", lambda: sum(1 for _ in broken_histories())),
     ):
