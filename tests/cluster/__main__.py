@@ -26,7 +26,10 @@ PARTS: dict[str, Part] = {
     "rates": rates.measure,
     "failover": failover.through_haproxy,
     "hosts": failover.by_hosts,
+    "hang": failover.after_a_hang,
 }
+# Only a watchdog, which the tool does not have, keeps a former primary that hung from confirming changes.
+DEFAULT = [name for name in PARTS if name != "hang"]
 
 
 def chosen(text: str) -> list[str]:
@@ -42,7 +45,7 @@ def chosen(text: str) -> list[str]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     add = parser.add_argument
-    add("--only", type=chosen, default=list(PARTS), help=",".join(PARTS))
+    add("--only", type=chosen, default=DEFAULT, help=",".join(PARTS))
     add("--seconds", type=float, default=40, help="of load in each part")
     add("--seed", type=int, default=random.randrange(1 << 32))
     return parser.parse_args()

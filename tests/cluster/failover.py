@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,23 @@ def through_haproxy(folder: Path, dice: random.Random, seconds: float) -> list[F
 def by_hosts(folder: Path, dice: random.Random, seconds: float) -> list[Figure]:
     """The services know all nodes, and look for the one that takes changes."""
     with patroni.cluster() as cluster:
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in cluster.nodes)
-        return _measure(folder, dice, cluster, hosts, seconds)
+        return _measure(folder, dice, cluster, cluster.hosts, seconds)
+
+
+def after_a_hang(folder: Path, dice: random.Random, seconds: float) -> list[Figure]:
+    """The primary hangs, and goes on when there is a new one, without Patroni's watchdog."""
+    with patroni.cluster() as cluster:
+        hang = {"hang": hanging}
+        return _measure(folder, dice, cluster, cluster.hosts, seconds, hang)
 
 
 def _measure(
-    folder: Path, dice: random.Random, cluster: Cluster, hosts: str, seconds: float
+    folder: Path,
+    dice: random.Random,
+    cluster: Cluster,
+    hosts: str,
+    seconds: float,
+    events: Mapping[str, Event] | None = None,
 ) -> list[Figure]:
     user = f"postgres:{patroni.PASSWORD}"
     server = f"postgresql://{user}@{hosts}/postgres?target_session_attrs=read-write"
@@ -65,7 +76,7 @@ def _measure(
         figures = []
         with servers.in_threads(count, work), owners.working(it.machines.front):
             workers = _workers(it.machines.services)
-            for name, event in EVENTS.items():
+            for name, event in (events or EVENTS).items():
                 figures += _tried(
                     name, event, cluster, it.machines.front, it.machines.services
                 )
@@ -117,7 +128,7 @@ def switched(cluster: Cluster) -> Iterator[None]:
 
 
 Event = Callable[[Cluster], Any]
-EVENTS: dict[str, Event] = {"kill -9": killed, "hang": hanging, "switchover": switched}
+EVENTS: dict[str, Event] = {"kill -9": killed, "switchover": switched}
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,11 @@ class Cluster:
         """The node that takes changes; None while there is none."""
         return next((node for node in self.nodes if node.is_primary()), None)
 
+    @property
+    def hosts(self) -> str:
+        """All nodes, as a URL of a database names them."""
+        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
     def is_whole(self) -> bool:
         """Whether all other nodes follow the primary, one of them synchronously.
 
