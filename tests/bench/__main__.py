@@ -166,7 +166,7 @@ class Bench:
     def measure(self) -> None:
         for row in rows.ROWS:
             if row.group in self.options.only:
-                figure = Figure(row.key, row.unit, [], [], row.must, row.limit)
+                figure = Figure(row.key, row.unit, [], [], row.must, row.limit, row.aim)
                 self.figures.append(self.alternate(row, figure, self.targets()))
         self.remember_memory()
         if self.env is not None and self.options.images > MAX_PAGE:
