@@ -60,10 +60,14 @@ class Node:
         return found
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to all of them: SIGKILL is what the power switch would do."""
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
+        """Send a signal to all of them: SIGKILL is what the power switch would do.
+
+        Twice, because PostgreSQL may start a process between the look at it and its signal.
+        """
+        for _ in range(2):
+            for process in self.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     @property
     def _data(self) -> Path:
