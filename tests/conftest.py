@@ -26,7 +26,6 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -241,6 +240,7 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
+    common_templates: None,
 ) -> Iterator[None]:
     """SQLite in a file, which threads can share, and another one for each process.
 
@@ -249,26 +249,14 @@ def django_db_modify_db_settings(
     if connection.vendor != "sqlite":
         yield
         return
-    file = tmp_path_factory.mktemp("database") / "test.sqlite3"
+    folder = tmp_path_factory.mktemp("database")
+    servers.make_database(folder)
+    file = (folder / servers.SQLITE).rename(folder / "test.sqlite3")
     connection.settings_dict["TEST"]["NAME"] = str(file)
     connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
-    with django_db_blocker.unblock():
-        migrated = once.made(
-            once.common_folder(tmp_path_factory), servers.MIGRATED, _migrate
-        )
-    shutil.copyfile(migrated, file)
     yield
     with django_db_blocker.unblock():
         connection.close()
-
-
-def _migrate(file: Path) -> None:
-    """Make a database with our tables, and nothing in them."""
-    name = connection.settings_dict["NAME"]
-    connection.settings_dict["NAME"] = str(file)
-    call_command("migrate", verbosity=0)
-    connection.close()
-    connection.settings_dict["NAME"] = name
 
 
 @pytest.fixture(scope="session")
@@ -282,7 +270,7 @@ def django_db_keepdb() -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def common_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One process of the run prepares the databases of which services start with copies."""
+    """Let one process of the run prepare the databases that all tests and services copy."""
     servers.templates = once.common_folder(tmp_path_factory)
 
 

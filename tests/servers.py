@@ -46,7 +46,6 @@ NOBODY = 65534
 PACKAGED = "pginstall18/bin"  # in the package with PostgreSQL
 SQLITE = "catalogue.sqlite3"  # in the data folder
 KEY_FILE = "secret-key"  # there, too
-MIGRATED = "migrated.sqlite3"  # the template of a database with nothing in its tables
 templates: Path | None = None  # the folder of templates that several processes share
 ANY_SERVER = ssl._create_unverified_context()  # whatever its certificate
 
@@ -386,7 +385,7 @@ def _make_key(data_dir: Path) -> None:
 
 def _migrated_sqlite() -> bytes:
     """The file of a SQLite database with our tables, and nothing in them."""
-    return _template(MIGRATED, _migrate)
+    return _template("migrated.sqlite3", _migrate)
 
 
 def _prepared_sqlite() -> bytes:
