@@ -20,6 +20,7 @@ from tests.attack import downloads, member, outage, slow
 from tests.attack.figures import Figure, table
 from tests.attack.lines import KINDS
 from tests.attack.target import SOURCES, WAYS, Target, started
+from tests.choices import some_of
 
 SLOW = (*KINDS, "all")
 NAMES = (*SLOW, "downloads", "member", "database")
@@ -32,20 +33,10 @@ SETTINGS = {
 }
 
 
-def chosen(text: str) -> list[str]:
-    """Comma-separated names of attacks."""
-    names = text.split(",")
-    if unknown := set(names) - set(NAMES):
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}"
-        )
-    return names
-
-
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="attack", description=__doc__)
     add = parser.add_argument
-    add("--only", type=chosen, default=list(NAMES), help=",".join(NAMES))
+    add("--only", type=some_of(NAMES), default=list(NAMES), help=",".join(NAMES))
     add("--through", choices=WAYS, help="only this way")
     add("--connections", type=int, default=1000, help="slow ones, of each kind")
     add("--downloads", type=int, default=2000, help="honest ones at the same time")

@@ -31,6 +31,7 @@ from tests.bench import (
 from tests.bench.report import Figure
 from tests.bench.target import MAX_PAGE, Target, software
 from tests.bench.wire import BLOCK, BenchError, Endpoint
+from tests.choices import some_of
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -42,16 +43,6 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text} is not a size; say 1GiB or 256MiB")
     count = int(found.group(1)) * UNITS[found.group(2).upper()]
     return max(count // BLOCK, 1) * BLOCK
-
-
-def groups(text: str) -> set[str]:
-    """A comma-separated choice of rows."""
-    chosen = set(text.split(","))
-    if unknown := chosen - set(rows.GROUPS):
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(sorted(unknown))}: choose from {', '.join(rows.GROUPS)}"
-        )
-    return chosen
 
 
 def pids(text: str) -> list[int]:
@@ -88,7 +79,8 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
         default=100_000,
         help="the big catalogue, only of a service that we start; 0: leave it out",
     )
-    add("--only", type=groups, default=set(rows.GROUPS), help=",".join(rows.GROUPS))
+    groups = rows.GROUPS
+    add("--only", type=some_of(groups), default=groups, help=",".join(groups))
     add("--json", type=Path, metavar="FILE", help="write all samples there")
     return parser.parse_args(arguments)
 
@@ -204,7 +196,8 @@ class Bench:
 
     def remember_memory(self) -> None:
         """Only when data went through, and only of processes that we may look at."""
-        if not {"upload", "download", "publish", "import", "cache"} & self.options.only:
+        moving = {"upload", "download", "publish", "import", "cache"}
+        if moving.isdisjoint(self.options.only):
             return
         peak = Figure("memory of the biggest process, peak", "MiB", [], [])
         growth = Figure("memory, growth over idle", "MiB", [], [])

@@ -18,6 +18,7 @@ from pathlib import Path
 import django
 
 from tests.attack.figures import Figure, table
+from tests.choices import some_of
 from tests.cluster import dying, failover, rates
 
 Part = Callable[[Path, random.Random, float], list[Figure]]
@@ -32,20 +33,10 @@ PARTS: dict[str, Part] = {
 DEFAULT = [name for name in PARTS if name != "hang"]
 
 
-def chosen(text: str) -> list[str]:
-    """Comma-separated names of parts."""
-    names = text.split(",")
-    if unknown := set(names) - set(PARTS):
-        raise argparse.ArgumentTypeError(
-            f"{', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}"
-        )
-    return names
-
-
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     add = parser.add_argument
-    add("--only", type=chosen, default=DEFAULT, help=",".join(PARTS))
+    add("--only", type=some_of(PARTS), default=DEFAULT, help=",".join(PARTS))
     add("--seconds", type=float, default=40, help="of load in each part")
     add("--seed", type=int, default=random.randrange(1 << 32))
     return parser.parse_args()
