@@ -41,9 +41,7 @@ class Preview(NamedTuple):
     refused_images: list[Refused]  # the first ones
     untried: int = 0  # images that an edit was not tried on: they can have any outcome
     no_room: Overflow = Overflow()  # in the trash; the reasons count them, too
-    possible: QuerySet[Image] | None = (
-        None  # the images for which an action is possible
-    )
+    possible: QuerySet[Image] | None = None  # the images that an action can change
 
     @property
     def refused(self) -> int:

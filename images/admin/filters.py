@@ -52,12 +52,12 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "failed-today": (_("Failed in the last 24 h"), overview.failed_lately),
     "without-data": (
         _("Without data"),
-        # Implied here, too.
+        # deleted_at=None is implied, but lets the list use the index of the newest images.
         lambda: Q(status__in=overview.WITHOUT_DATA, deleted_at=None),
     ),
     "unverified": (
         _("Unverified"),
-        # deleted_at=None is implied, but lets the list use the index of the newest images.
+        # The same here.
         lambda: Q(
             _copies(verified_at=None), status__in=READABLE_STATUSES, deleted_at=None
         ),

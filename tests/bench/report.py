@@ -16,7 +16,7 @@ import psutil
 
 @dataclass
 class Figure:
-    """One line of the table. ``limit`` is absolute, ``must`` and ``aim`` are ratios to the peer."""
+    """A line of the benchmark's table. ``limit`` is absolute, ``must`` and ``aim`` are ratios to the peer."""
 
     title: str
     unit: str

@@ -1,4 +1,4 @@
-"""What clients were answered, and when."""
+"""Answers that clients have got, with their times, and the limits that all of them must keep."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 class Answers(list[Answer]):
-    """Those of all sessions that are watched. Any thread may add to them."""
+    """A list of the answers to all sessions that are watched. Any thread may add to it."""
 
     def session(self, service: Service, kind: type[Api] = Api) -> Api:
         """A session that is watched."""
@@ -85,7 +85,7 @@ class Answers(list[Answer]):
 
 
 def judged(name: str, answers: Sequence[Answer]) -> list[Figure]:
-    """What holds of all answers, whatever has happened to services and database."""
+    """Compare answers with the limits that hold whatever has happened to services and database."""
     wrong = [it for it in answers if it.status >= 500 and it.status not in (502, 503)]
     bare = [it for it in answers if it.status == 503 and not it.retry_after]
     # The time of an upload is that of its data.

@@ -41,7 +41,7 @@ class Stage:
     dice: random.Random
 
     def races(self) -> list[races.Race]:
-        """One of each, through HAProxy."""
+        """Return one race of each kind, through HAProxy."""
         services = self.machines.services
         return races.every(self.machines.front, services, self.bodies, self.web)
 
@@ -98,7 +98,7 @@ def found(
     folder: Path,
     lease: float,
 ) -> list[Figure]:
-    """What was lost, is stuck or was answered wrongly."""
+    """Count what was lost, what is stuck, and wrong answers, after clients have ended."""
     answers = Answers(owners.answers)
     figures = []
     for race in every:

@@ -29,9 +29,8 @@ SETTINGS = {
     # Only a judge can follow what is scrubbed.
     "IMAGECATALOG_SCRUB_TIME": "86400",
 }
-ELECTION = (
-    40  # s after which there must be a new primary: `ttl`, two rounds and the checks
-)
+# Seconds after which there must be a new primary: `ttl`, two rounds and the checks.
+ELECTION = 40
 RETURN = 10  # s after a new primary in which everything works again
 BROKEN = (answers.BROKEN, 502)  # of which there is no reason: no service dies
 BEFORE = 5.0  # s of load before each event, and after it
@@ -192,7 +191,7 @@ def _noticed(
 
 @contextmanager
 def _readiness(services: Sequence[Service]) -> Iterator[list[Probe]]:
-    """What ``/readyz`` of each service says, five times a second."""
+    """Ask ``/readyz`` of each service five times a second; yields the list of what they said."""
     probes: list[Probe] = []
 
     def look(number: int, stop: threading.Event) -> None:

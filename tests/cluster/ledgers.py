@@ -82,6 +82,6 @@ def judging(env: Mapping[str, str], folder: Path) -> Iterator[Judge]:
 
 
 def left_over(judge: Judge, lease: float) -> list[str]:
-    """What is stuck after two leases, and what the consistency checks find."""
+    """Return what is stuck after two leases, and what the consistency checks find."""
     found = judge.settle(2 * lease + LONG) + judge.check()
     return [" ".join(map(str, one)) for one in found]

@@ -38,7 +38,7 @@ class Machines:
         return self._stacks[index].enter_context(started)
 
     def kill(self, index: int) -> None:
-        """As the power switch would, to one machine."""
+        """Kill all processes of one machine, as its power switch would."""
         self.services[index].kill()
 
     def revive(self, index: int) -> None:

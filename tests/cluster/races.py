@@ -336,7 +336,7 @@ def reached(api: Api, image_id: str, *statuses: str) -> str:
 
 
 def _failure(api: Api, image_id: str) -> str:
-    """What the task of an image's import says when it has failed."""
+    """Return the message of an image's failed import task; empty if none has failed."""
     tasks = api.get(f"images/{image_id}/tasks").json()["tasks"]
     return "; ".join(it["message"] for it in tasks if it["status"] == "failure")
 
@@ -347,7 +347,7 @@ Race = Ids | Patches | Uploads | SlowUploads | Promotions | Imports
 def every(
     front: Service, services: Sequence[Service], bodies: Sequence[Body], web: str
 ) -> list[Race]:
-    """One of each."""
+    """Return one race of each kind."""
     return [
         Ids(front),
         Patches(front),
